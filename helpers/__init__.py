@@ -1,0 +1,1 @@
+"""Shared helpers of the image difference detection course; importing this package loads nothing heavy."""

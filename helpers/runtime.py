@@ -1,0 +1,221 @@
+"""What every notebook needs before its first idea: seed, device, precision, profile, folders and `check()`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import inspect
+import json
+import math
+import os
+import platform
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+PROFILES = ("quick", "full")
+
+_output_folder: Path | None = None
+
+
+class CheckFailed(AssertionError):
+    """A notebook's result left the range that its text promises."""
+
+
+def start(output_dir: str | Path, seed: int) -> Path:
+    """Seed everything, make the output folder, and forget the checks of an earlier run.
+
+    Parameters
+    ----------
+    output_dir : folder for everything the notebook writes; a relative path counts from `notebooks/`,
+        wherever the kernel runs (papermill runs in the caller's folder, Jupyter in the notebook's).
+    seed : non-negative integer.
+
+    Returns
+    -------
+    Path
+        The absolute output folder, which exists.
+    """
+    global _output_folder
+    seed_everything(seed)
+    _output_folder = (ROOT / "notebooks" / output_dir).resolve()
+    _output_folder.mkdir(parents=True, exist_ok=True)
+    (_output_folder / "metrics.json").unlink(missing_ok=True)
+    return _output_folder
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy, OpenCV and, where they are installed or loaded, PyTorch and TensorFlow."""
+    if not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ValueError(f"SEED is {seed!r}: use a whole number from 0 to {2**32 - 1}")
+    random.seed(seed)
+    np.random.seed(seed)
+    if importlib.util.find_spec("cv2"):
+        import cv2
+
+        cv2.setRNGSeed(seed % 2**31)
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        torch.manual_seed(seed)
+    if "tensorflow" in sys.modules:
+        sys.modules["tensorflow"].random.set_seed(seed)
+
+
+def profile(name: str, *, quick: dict, full: dict, **chosen: Any) -> SimpleNamespace:
+    """Settings of one profile; a parameter the reader set (not None) wins over the profile's value.
+
+    Parameters
+    ----------
+    name : "quick" (generated data, two CPU cores, no network) or "full" (real data, published weights, a GPU).
+    quick, full : the settings of each profile; both hold the same names.
+    **chosen : parameters of the notebook; None means "as the profile says".
+    """
+    if name not in PROFILES:
+        raise ValueError(f"PROFILE is {name!r}: choose one of {', '.join(PROFILES)}")
+    if quick.keys() != full.keys():
+        raise ValueError(f"the profiles differ in {sorted(quick.keys() ^ full.keys())}: give both the same names")
+    settings = dict({"quick": quick, "full": full}[name])
+    return SimpleNamespace(settings | {key: value for key, value in chosen.items() if value is not None})
+
+
+def data_folder(path: str | Path) -> Path:
+    """The folder a reader means by DATA_DIR: absolute, or relative to the caller's folder, or to `notebooks/`."""
+    tried = [Path(path).expanduser().absolute(), ROOT / "notebooks" / path]
+    for folder in tried:
+        if folder.is_dir():
+            return folder.resolve()
+    raise FileNotFoundError(f"DATA_DIR is {str(path)!r}, and neither {tried[0]} nor {tried[1]} is a folder")
+
+
+def device() -> Any:
+    """The `torch.device` to compute on: CUDA, then Apple's MPS, then the CPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def precision(on: Any = None) -> str:
+    """"bf16" where the processor or GPU computes in bfloat16, "fp32" everywhere else."""
+    import torch
+
+    kind = (on or device()).type
+    if kind == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if kind == "cpu" and Path("/proc/cpuinfo").is_file():
+        return "bf16" if re.search(r"\b(avx512_bf16|amx_bf16|bf16)\b", Path("/proc/cpuinfo").read_text()) else "fp32"
+    return "fp32"
+
+
+def autocast(on: Any = None) -> Any:
+    """A context in which PyTorch computes in the `precision()` of the device; in fp32 it does nothing."""
+    import torch
+
+    on = on or device()
+    return torch.autocast(on.type, dtype=torch.bfloat16, enabled=precision(on) == "bf16")
+
+
+def versions(*packages: str) -> str:
+    """One line each: Python, the named packages, the device with its precision, and the number of cores."""
+    lines = [f"Python       {platform.python_version()}"]
+    lines += [f"{name:<12} {importlib.metadata.version(name)}" for name in packages]
+    if "torch" in packages:
+        lines.append(f"{'device':<12} {device().type}, {precision()}")
+    lines.append(f"{'cores':<12} {os.cpu_count()}")
+    return "\n".join(lines)
+
+
+def check(name: str, value: float, *, at_least: float | None = None, at_most: float | None = None) -> None:
+    """Hold a result to the range its notebook promises, print a line that never changes, and record the value.
+
+    Parameters
+    ----------
+    name : what was measured; unique in the notebook.
+    value : the measured number; NaN never passes.
+    at_least, at_most : inclusive bounds; at least one of them.
+
+    Raises
+    ------
+    CheckFailed
+        The value is out of range. It is recorded in `metrics.json` all the same.
+    """
+    if at_least is None and at_most is None:
+        raise ValueError(f"check {name!r} has no bound: give at_least or at_most")
+    if _output_folder is None:
+        raise RuntimeError("check() has no folder to write to: call runtime.start(OUTPUT_DIR, SEED) first")
+    value = float(value)
+    bounds = [f">= {at_least}"] * (at_least is not None) + [f"<= {at_most}"] * (at_most is not None)
+    claim = f"{name} {' and '.join(bounds)}"
+    passed = (at_least is None or value >= at_least) and (at_most is None or value <= at_most)
+    _record(name, {"value": value if math.isfinite(value) else None, "bound": " and ".join(bounds), "passed": passed})
+    if not passed:
+        raise CheckFailed(f"{claim}: failed with {value:.6g}")
+    print(f"{claim}: passed")
+
+
+def _record(name: str, entry: dict) -> None:
+    path = _output_folder / "metrics.json"
+    metrics = json.loads(path.read_text()) if path.is_file() else {}
+    metrics[name] = entry
+    write_json(path, metrics)
+
+
+def write_json(path: str | Path, value: Any) -> Path:
+    """Write JSON so that a reader never sees half a file: to a neighbor first, then moved in place."""
+    path = Path(path)
+    neighbor = path.with_name(path.name + ".part")
+    neighbor.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    os.replace(neighbor, path)
+    return path
+
+
+def show_source(*things: Any) -> Any:
+    """The highlighted source of functions or classes, so that code lives in one file and is read in the notebook."""
+    from IPython.display import Code
+
+    return Code("\n\n".join(inspect.getsource(thing).rstrip() for thing in things), language="python")
+
+
+def setup() -> None:
+    """In Colab, install what the course needs and Colab lacks; anywhere else, do nothing.
+
+    The packages that Colab brings (numpy and torch among them) keep their versions: another numpy under a
+    running kernel breaks it.
+    """
+    if "google.colab" in sys.modules:
+        install_missing(ROOT / "requirements.txt")
+
+
+def install_missing(requirements: Path) -> list[str]:
+    """Install the requirements that are absent, without touching any package that is there; return their lines."""
+    missing = missing_requirements(requirements)
+    if missing:
+        present = "\n".join(f"{d.name}=={d.version}" for d in importlib.metadata.distributions() if d.name)
+        keep = ROOT / "build" / "keep.txt"
+        keep.parent.mkdir(exist_ok=True)
+        keep.write_text(present)
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", *missing, "-c", str(keep)], check=True)
+    return missing
+
+
+def missing_requirements(requirements: Path) -> list[str]:
+    """The lines of a requirements file whose package is not installed, in order."""
+    lines = [line.split("#")[0].strip() for line in Path(requirements).read_text().splitlines()]
+    return [line for line in lines if line and not _installed(re.split(r"[<>=!~;\[ ]", line)[0])]
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
