@@ -105,7 +105,7 @@ def device() -> Any:
 
 
 def precision(on: Any = None) -> str:
-    """"bf16" where the processor or GPU computes in bfloat16, "fp32" everywhere else."""
+    """ "bf16" where the processor or GPU computes in bfloat16, "fp32" everywhere else."""
     import torch
 
     kind = (on or device()).type

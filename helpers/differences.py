@@ -1,0 +1,685 @@
+"""Where do two pictures differ? Pixel difference, SSIM, deep features, and the course's own tolerant difference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from helpers.alignment import Alignment, align
+
+__all__ = [
+    "METHODS",
+    "Alignment",
+    "Difference",
+    "Region",
+    "align",
+    "detect",
+    "feature_similarity",
+    "normalize_illumination",
+    "pixel_difference",
+    "regions",
+    "structural_difference",
+    "tolerant_difference",
+]
+
+
+@dataclass(frozen=True)
+class Region:
+    """One place where the pictures differ, in pixels of the before image.
+
+    Attributes
+    ----------
+    x, y, width, height : the box.
+    area : number of changed pixels in it.
+    strength : the strongest difference in it, 0 to 1.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    area: int
+    strength: float
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        return self.x, self.y, self.width, self.height
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What `detect` found.
+
+    Attributes
+    ----------
+    method : the name of the method.
+    similarity : 0 to 1; 1 for identical pictures. Each method has its own scale.
+    regions : strongest first.
+    map : float32 array (H, W), 0 to 1: how much each pixel of the compared pictures differs.
+    mask : bool array (H, W): the pixels counted as changed.
+    alignment : how the after image lies under the before image; None where nobody asked.
+    """
+
+    method: str
+    similarity: float
+    regions: list[Region]
+    map: np.ndarray = field(repr=False)
+    mask: np.ndarray = field(repr=False)
+    alignment: Alignment | None = field(default=None, repr=False)
+
+    @property
+    def boxes(self) -> np.ndarray:
+        """int array (n, 4): x, y, width, height."""
+        return np.array([region.box for region in self.regions], dtype=int).reshape(-1, 4)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Pixel difference
+
+
+def pixel_difference(
+    before: np.ndarray,
+    after: np.ndarray,
+    *,
+    threshold: str | float = "otsu",
+    percentile: float = 98.5,
+    opening: int = 3,
+    closing: int = 7,
+) -> Difference:
+    """The classic: gray absolute difference, threshold, opening, contours, boxes.
+
+    Parameters
+    ----------
+    before, after : uint8 arrays (H, W, 3) or (H, W) of the same size.
+    threshold : "otsu", "percentile", or a number of gray levels from 0 to 255; a pixel changed where it differs by more.
+    percentile : the percentile of the difference that `threshold="percentile"` uses, 0 to 100.
+    opening, closing : sides of the squares, in pixels, that clear away specks and fill gaps; 0 or 1 does nothing.
+
+    Returns
+    -------
+    Difference
+        Its `similarity` is the share of pixels that did not change.
+    """
+    import imutils
+
+    gray = cv2.absdiff(*(_gray(image) for image in _same_size(before, after)))
+    mask = (gray > _threshold(gray, threshold, percentile)).astype(np.uint8)
+    for side, operation in ((opening, cv2.MORPH_OPEN), (closing, cv2.MORPH_CLOSE)):
+        if side > 1:
+            mask = cv2.morphologyEx(mask, operation, np.ones((side, side), np.uint8))
+    contours = imutils.grab_contours(cv2.findContours(mask.copy(), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE))
+    strength = gray.astype(np.float32) / 255
+    found = [_region(cv2.boundingRect(contour), mask > 0, strength) for contour in contours]
+    similarity = 1 - float(np.count_nonzero(mask)) / mask.size
+    return Difference("pixel", similarity, _strongest_first(found), strength, mask > 0)
+
+
+def _threshold(gray: np.ndarray, threshold: str | float, percentile: float) -> float:
+    if threshold == "otsu":
+        return cv2.threshold(gray, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)[0]
+    if threshold == "percentile":
+        return float(np.percentile(gray, percentile))
+    if isinstance(threshold, str) or not 0 <= threshold <= 255:
+        raise ValueError(f"threshold is {threshold!r}: use 'otsu', 'percentile' or a number from 0 to 255")
+    return float(threshold)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Structural similarity
+
+_WINDOW = 7
+_PAD = _WINDOW // 2
+_TILE = (64, 512)  # rows, columns: what one step works on stays in the processor's second-level cache
+
+
+def structural_difference(before: np.ndarray, after: np.ndarray) -> tuple[float, np.ndarray]:
+    """The structural similarity of two pictures and its map.
+
+    Parameters
+    ----------
+    before, after : uint8 arrays (H, W) or (H, W, C) of the same size.
+
+    Returns
+    -------
+    score : float
+        Mean of the map, less a border of 3 pixels (where the window looks past the edge); 1 for identical pictures.
+    ssim_map : float32 array of the shape of the images, -1 to 1; colors are compared channel by channel.
+
+    Notes
+    -----
+    Equal to `skimage.metrics.structural_similarity(before, after, full=True)` with its defaults (7x7 uniform window,
+    sample covariance, K1 = 0.01, K2 = 0.03) [1]_ within float32. It is faster for two reasons: it works tile by tile,
+    so that no intermediate image leaves the cache, and it skips tiles that are identical. With s = x + y and
+    d = x - y, the four local means of s, d, s² and d² hold all five moments that SSIM needs.
+
+    References
+    ----------
+    .. [1] Wang, Bovik, Sheikh and Simoncelli, Image quality assessment: From error visibility to structural
+       similarity, IEEE TIP 13(4), 2004.
+    """
+    before, after = _same_size(before, after)
+    ssim_map = np.empty(before.shape, np.float32)
+    height, width = before.shape[:2]
+    for y in range(0, height, _TILE[0]):
+        for x in range(0, width, _TILE[1]):
+            _ssim_tile(before, after, ssim_map, slice(y, min(y + _TILE[0], height)), slice(x, min(x + _TILE[1], width)))
+    inner = ssim_map[_PAD:-_PAD, _PAD:-_PAD] if min(height, width) >= _WINDOW else ssim_map
+    return float(inner.mean(dtype=np.float64)), ssim_map
+
+
+def _ssim_tile(before: np.ndarray, after: np.ndarray, out: np.ndarray, rows: slice, columns: slice) -> None:
+    """Fill one tile of the map; the tile is read with the border that its windows need."""
+    y0, x0 = max(0, rows.start - _PAD), max(0, columns.start - _PAD)
+    source = np.s_[y0 : rows.stop + _PAD, x0 : columns.stop + _PAD]
+    x, y = before[source], after[source]
+    if np.array_equal(x, y):
+        out[rows, columns] = 1
+        return
+    x, y = x.astype(np.float32), y.astype(np.float32)
+    total, apart = x + y, x - y
+    total -= 256  # small numbers keep float32 precise
+    inner = np.s_[rows.start - y0 : rows.stop - y0, columns.start - x0 : columns.stop - x0]
+    mean_total, mean_apart, square_total, square_apart = (
+        _box_mean(values)[inner] for values in (total, apart, total * total, apart * apart)
+    )
+    unbiased = _WINDOW**2 / (_WINDOW**2 - 1)
+    spread_total = (square_total - mean_total * mean_total) * unbiased
+    spread_apart = (square_apart - mean_apart * mean_apart) * unbiased
+    mean_total = mean_total + 256
+    mean_total *= mean_total
+    mean_apart = mean_apart * mean_apart
+    c1, c2 = 2 * (0.01 * 255) ** 2, 2 * (0.03 * 255) ** 2
+    result = (mean_total - mean_apart + c1) * (spread_total - spread_apart + c2)
+    result /= (mean_total + mean_apart + c1) * (spread_total + spread_apart + c2)
+    out[rows, columns] = result
+
+
+_BOX = np.full(_WINDOW, 1 / _WINDOW, np.float32)
+
+
+def _box_mean(values: np.ndarray) -> np.ndarray:
+    return cv2.sepFilter2D(values, cv2.CV_32F, _BOX, _BOX, borderType=cv2.BORDER_REFLECT)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Deep features
+
+
+@dataclass(frozen=True)
+class FeatureSimilarity:
+    """Result of `feature_similarity`.
+
+    Attributes
+    ----------
+    similarity : cosine of the two pooled feature vectors, -1 to 1.
+    map : float32 array (H, W), 0 to 1: 1 - cosine of the features at each place, at the images' resolution.
+    weights : "imagenet", a checkpoint's path, or "random".
+    """
+
+    similarity: float
+    map: np.ndarray
+    weights: str
+
+    @property
+    def note(self) -> str:
+        if self.weights == "random":
+            return "the features are random: this ResNet50 was never trained (WEIGHTS = None)"
+        return f"the features are those of a ResNet50 trained on {self.weights}"
+
+
+def feature_similarity(before: np.ndarray, after: np.ndarray, *, weights: str | None = None) -> FeatureSimilarity:
+    """Compare two pictures by the features of a ResNet50 [1]_.
+
+    Parameters
+    ----------
+    before, after : uint8 arrays (H, W, 3) or (H, W) of the same size, at least 32 pixels a side.
+    weights : "imagenet" (a download of 98 MB, once), the path of a checkpoint (`state_dict`), or None for random
+        weights, drawn from a fixed seed. Random features still react to edges and colors, but know no objects.
+
+    Raises
+    ------
+    ConnectionError
+        The weights are neither on disk nor to be had. It never falls back to random weights.
+
+    References
+    ----------
+    .. [1] He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, CVPR 2016.
+    """
+    before, after = _same_size(before, after)
+    if min(before.shape[:2]) < 32:
+        raise ValueError(f"the images are {_size(before)}: features need at least 32 pixels a side")
+    import torch
+
+    from helpers.runtime import autocast, device
+
+    network, on = _resnet50(weights), device()
+    images = np.stack([np.repeat(i[..., None], 3, 2) if i.ndim == 2 else i for i in (before, after)])
+    batch = torch.from_numpy(images).to(on).permute(0, 3, 1, 2).float() / 255
+    mean, std = (torch.tensor(v, device=on).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    with torch.inference_mode(), autocast(on):
+        local, pooled = network(((batch - mean) / std).contiguous(memory_format=torch.channels_last))
+    vectors = pooled.float().cpu()
+    similarity = float(torch.nn.functional.cosine_similarity(vectors[:1], vectors[1:])[0])
+    apart = 1 - torch.nn.functional.cosine_similarity(local[:1].float(), local[1:].float())
+    size = before.shape[1::-1]
+    return FeatureSimilarity(
+        min(similarity, 1.0),
+        np.clip(cv2.resize(apart[0].cpu().numpy(), size, interpolation=cv2.INTER_LINEAR), 0, 1),
+        weights or "random",
+    )
+
+
+@lru_cache(maxsize=2)
+def _resnet50(weights: str | None) -> Callable[[Any], Any]:
+    """A ResNet50 on the device that gives its features at stride 8, and its pooled ones."""
+    import torch
+    from torchvision.models import resnet50
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    from helpers.runtime import device
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = resnet50(weights=None)
+    if weights is not None:
+        network.load_state_dict(_state(weights))
+    network = create_feature_extractor(network.eval(), {"layer2": "local", "flatten": "pooled"})
+    network = network.to(device(), memory_format=torch.channels_last)
+
+    def features(batch: Any) -> tuple[Any, Any]:
+        found = network(batch)
+        return found["local"], found["pooled"]
+
+    return features
+
+
+def _state(weights: str) -> dict:
+    import torch
+
+    if weights == "imagenet":
+        from torchvision.models import ResNet50_Weights
+
+        try:
+            return ResNet50_Weights.IMAGENET1K_V2.get_state_dict(progress=False, check_hash=True)
+        except OSError as error:
+            raise ConnectionError(
+                "the ImageNet weights of ResNet50 are not on this machine and could not be downloaded: connect to the"
+                " network once, or set WEIGHTS to the path of a checkpoint, or to None for random features"
+            ) from error
+    if not Path(weights).is_file():
+        raise FileNotFoundError(
+            f"WEIGHTS is {weights!r}: use 'imagenet', None, or the path of a checkpoint that exists"
+        )
+    return torch.load(weights, map_location="cpu", weights_only=True)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Illumination
+
+
+NEARLY_WHITE = 245  # gray levels; clipped pixels come back from JPEG and interpolation a little below 255
+
+
+def normalize_illumination(
+    before: np.ndarray, after: np.ndarray, valid: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give both pictures the same exposure, white balance and lighting.
+
+    Parameters
+    ----------
+    before, after : uint8 arrays (H, W, 3) of the same size, aligned.
+    valid : bool array (H, W): the pixels to learn from. None: all.
+
+    Returns
+    -------
+    before, after : uint8 arrays (H, W, 3). The brighter picture is brought down to the darker one, so that nothing is
+        pushed past white. Pictures that agree already come back as they are.
+
+    Notes
+    -----
+    The light of one picture is a gain, a bias and, across the picture, a quadratic surface times the other's values.
+    It is fitted by least squares with Tukey's weights, which give pixels that do not fit (the changes) no say. Clipped
+    pixels have none either.
+    """
+    points = _samples(before, after, valid)
+    if len(points[0]) < 64:
+        return before, after
+    swap = points[0].mean() < points[1].mean()
+    bright, dark, x, y, channel = (points[1], points[0], *points[2:]) if swap else points
+    surface = _fit_light(bright, dark, x, y, channel)
+    if surface is None:
+        return before, after
+    if swap:
+        return before, _relight(after, surface, before)
+    return _relight(before, surface, after), after
+
+
+def _samples(before: np.ndarray, after: np.ndarray, valid: np.ndarray | None) -> tuple[np.ndarray, ...]:
+    """Values of both images on a coarse grid, with position (-1 to 1) and channel; clipped ones are left out."""
+    height, width = before.shape[:2]
+    factor = min(1.0, 96 / max(height, width))
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    a, b = (cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32) for image in (before, after))
+    usable = (np.maximum(a, b) < 245) & (np.minimum(a, b) > 4)
+    for image in (before, after):
+        clipped = ((image >= 253) | (image <= 1)).astype(np.uint8) * 255
+        usable &= cv2.resize(clipped, size, interpolation=cv2.INTER_AREA) < 25
+    if valid is not None:
+        usable &= cv2.resize(valid.view(np.uint8) * 255, size, interpolation=cv2.INTER_AREA)[..., None] > 250
+    y, x, channel = np.nonzero(usable)
+    return a[usable], b[usable], 2 * (x + 0.5) / size[0] - 1, 2 * (y + 0.5) / size[1] - 1, channel
+
+
+def _basis(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+    return [x, y, x * x - 1 / 3, x * y, y * y - 1 / 3]
+
+
+def _fit_light(bright, dark, x, y, channel) -> np.ndarray | None:
+    """Coefficients (11,) of `dark = gain[channel] bright + surface(x, y) bright + bias[channel]`; None for no change."""
+    own = np.eye(3)[channel]
+    design = np.column_stack([own * bright[:, None], *(term * bright for term in _basis(x, y)), own * 128])
+    nothing = np.array([1, 1, 1, *[0] * 8], float)
+    ridge = np.diag([1.0] * 3 + [1.0] * 5 + [4.0] * 3) * 1e-4 * len(bright) * 128**2
+    found, weight = nothing, _tukey(dark - bright)
+    for _ in range(12):
+        weighted = design * weight[:, None]
+        found = np.linalg.solve(weighted.T @ design + ridge, weighted.T @ dark + ridge @ nothing)
+        weight = _tukey(dark - design @ found)
+    gain = np.median(np.abs(dark - bright)) - np.median(np.abs(dark - design @ found))
+    worth_it = np.abs(design @ found - bright).mean() > 0.75 and gain > 0.25
+    return found if worth_it else None
+
+
+def _tukey(residual: np.ndarray) -> np.ndarray:
+    """Tukey's biweight: 1 where the residual is small, 0 where it is an outlier."""
+    scale = max(1.0, 1.4826 * float(np.median(np.abs(residual))))
+    return np.clip(1 - (residual / (4.685 * scale)) ** 2, 0, None) ** 2
+
+
+def _relight(image: np.ndarray, surface: np.ndarray, darker: np.ndarray) -> np.ndarray:
+    """The image in the light of the darker one. A pixel near white may have been cut off there: all it says is "at
+    least white", so where the darker picture shows more than it would have, that is believed.
+    """
+    height, width = image.shape[:2]
+    x = (2 * (np.arange(width, dtype=np.float32) + 0.5) / width - 1)[None, :]
+    y = (2 * (np.arange(height, dtype=np.float32) + 0.5) / height - 1)[:, None]
+    c = surface.astype(np.float32)
+    across = sum(coefficient * term for coefficient, term in zip(c[3:8], _basis(x, y), strict=True))
+    lit = image * (across[..., None] + c[:3]) + (128 * c[8:] + 0.5)
+    lit = np.clip(lit, 0, 255).astype(np.uint8)
+    return np.where(image >= NEARLY_WHITE, np.maximum(lit, darker), lit)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The tolerant difference
+
+
+def tolerant_difference(
+    before: np.ndarray, after: np.ndarray, *, tolerance: int = 1, floor: float = 10.0, noise_factor: float = 4.0
+) -> tuple[np.ndarray, float]:
+    """How far each pixel lies outside of what the other picture shows within a few pixels.
+
+    Parameters
+    ----------
+    before, after : uint8 arrays (H, W, 3) or (H, W) of the same size, aligned, in the same light.
+    tolerance : how far, in pixels, an edge may lie off without counting.
+    floor : gray levels that never count, however clean the pictures.
+    noise_factor : how many standard deviations of the measured noise never count.
+
+    Returns
+    -------
+    excess : float32 array (H, W), gray levels outside the envelope; symmetric in the two images.
+    threshold : what an excess must exceed to be a change: the noise of this pair, or the floor.
+    """
+    before, after = _same_size(before, after)
+    noise = _noise(before, after)
+    a, b = (_denoise(image, noise) for image in (before, after))
+    excess = cv2.min(_outside(a, b, tolerance), _outside(b, a, tolerance))
+    excess = excess.max(axis=2) if excess.ndim == 3 else excess
+    return cv2.blur(excess, (3, 3)), max(floor, noise_factor * noise)
+
+
+def _outside(image: np.ndarray, other: np.ndarray, tolerance: int) -> np.ndarray:
+    """How far each pixel of `image` leaves the range of `other` within the tolerance: float32."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * tolerance + 1, 2 * tolerance + 1))
+    high, low = cv2.dilate(other, kernel), cv2.erode(other, kernel)
+    return cv2.max(cv2.max(image - high, low - image), 0)
+
+
+def _noise(before: np.ndarray, after: np.ndarray) -> float:
+    """Standard deviation of the pixel noise of the difference, in gray levels, whatever its low frequencies."""
+    difference = _gray(before).astype(np.int16) - _gray(after)
+    fine = difference[1:, 1:] - difference[:-1, 1:] - difference[1:, :-1] + difference[:-1, :-1]
+    return float(1.4826 * np.median(np.abs(fine)) / 2) if fine.size else 0.0
+
+
+def _denoise(image: np.ndarray, noise: float) -> np.ndarray:
+    return cv2.GaussianBlur(image.astype(np.float32), (0, 0), 0.7 if noise < 1 else 1.0)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Regions
+
+
+def regions(mask: np.ndarray, strength: np.ndarray, *, merge: int = 0, min_area: int = 1, pad: int = 0) -> list[Region]:
+    """The boxes of a mask, fragments that lie close together as one.
+
+    Parameters
+    ----------
+    mask : bool array (H, W).
+    strength : float32 array (H, W), 0 to 1.
+    merge : fragments up to this many pixels apart become one region.
+    min_area : regions with fewer changed pixels are dropped.
+    pad : pixels that each box grows on every side, within the picture.
+
+    Returns
+    -------
+    list of Region
+        Strongest first.
+    """
+    if mask.shape != strength.shape:
+        raise ValueError(f"mask is {mask.shape} and strength is {strength.shape}: give both the same shape")
+    small = mask.astype(np.uint8)
+    near = cv2.dilate(small, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (merge + 1, merge + 1))) if merge else small
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
+    found = []
+    for label in range(1, count):
+        x, y, width, height = stats[label, :4]
+        window = np.s_[y : y + height, x : x + width]
+        part = (labels[window] == label) & mask[window]
+        if np.count_nonzero(part) < max(1, min_area):
+            continue
+        bx, by, bw, bh = cv2.boundingRect(part.view(np.uint8))
+        box = _padded((x + bx, y + by, bw, bh), pad, mask.shape)
+        found.append(Region(*box, int(np.count_nonzero(part)), float(strength[window][part].max())))
+    return _strongest_first(found)
+
+
+def _padded(box: tuple[int, ...], pad: int, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    x, y, width, height = map(int, box)
+    x0, y0 = max(0, x - pad), max(0, y - pad)
+    return x0, y0, min(shape[1], x + width + pad) - x0, min(shape[0], y + height + pad) - y0
+
+
+def _region(box: tuple[int, int, int, int], mask: np.ndarray, strength: np.ndarray) -> Region:
+    x, y, width, height = map(int, box)
+    window = np.s_[y : y + height, x : x + width]
+    return Region(x, y, width, height, int(np.count_nonzero(mask[window])), float(strength[window].max()))
+
+
+def _strongest_first(found: list[Region]) -> list[Region]:
+    return sorted(found, key=lambda region: (-region.strength, -region.area, region.y, region.x))
+
+
+def _hysteresis(values: np.ndarray, threshold: float, low: float = 0.5) -> np.ndarray:
+    """Pixels over `low * threshold` that hang together with one over the threshold: bool (H, W)."""
+    weak = (values > low * threshold).astype(np.uint8)
+    _, labels = cv2.connectedComponents(weak, connectivity=8)
+    keep = np.zeros(int(labels.max()) + 1, bool)
+    keep[labels[values > threshold]] = True
+    keep[0] = False
+    return keep[labels]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# All together
+
+
+def detect(
+    before: np.ndarray,
+    after: np.ndarray,
+    *,
+    method: str = "tolerant",
+    align: bool | None = None,
+    normalize: bool | None = None,
+    motion: str = "affine",
+    resize: bool = False,
+    tolerance: int = 1,
+    sensitivity: float = 1.0,
+    merge: int | None = None,
+    min_area: int | None = None,
+    pad: int = 0,
+    weights: str | None = None,
+) -> Difference:
+    """Find the regions in which two pictures differ.
+
+    Parameters
+    ----------
+    before, after : uint8 arrays (H, W, 3), RGB, or (H, W).
+    method : "tolerant" (the course's best), "pixel", "ssim" or "features".
+    align, normalize : register the after image first; remove differences of light first. None: as the method is
+        meant, which is yes for "tolerant" and no for the three classic ones.
+    motion : what `align` may do: "translation", "euclidean", "affine" or "perspective".
+    resize : compare pictures of different sizes at the smaller size. Boxes stay in pixels of the before image.
+    tolerance : how far, in pixels, an edge may lie off ("tolerant").
+    sensitivity : above 1 reports weaker differences, below 1 only stronger ones.
+    merge, min_area : see `regions`; None: 1/40 of the smaller side; at least 12 pixels, or 1/5000 of the picture.
+    pad : pixels that each box grows on every side.
+    weights : of the ResNet50 for "features", see `feature_similarity`.
+
+    Raises
+    ------
+    ValueError
+        An unknown method, a sensitivity that is not positive, or pictures of different sizes without `resize`.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method is {method!r}: choose one of {', '.join(METHODS)}")
+    if not sensitivity > 0:
+        raise ValueError(f"sensitivity is {sensitivity}: give a number above 0 (1 is the usual)")
+    original = before.shape
+    before, after = _one_size(_color(before), _color(after), resize)
+    ask = method == "tolerant"
+    alignment = _align(before, after, motion) if (ask if align is None else align) else None
+    if alignment is not None:
+        after = alignment.warp(after)
+    valid = np.ones(before.shape[:2], bool) if alignment is None else _inside(alignment.valid)
+    if ask if normalize is None else normalize:
+        before, after = normalize_illumination(before, after, valid)
+    similarity, strength, mask = METHODS[method](
+        before, after, valid, sensitivity=sensitivity, tolerance=tolerance, weights=weights
+    )
+    mask &= valid
+    side = min(mask.shape)
+    merge = max(3, side // 40) if merge is None else merge
+    min_area = max(12, mask.size // 5000) if min_area is None else min_area
+    found = regions(mask, strength, merge=merge, min_area=min_area, pad=pad)
+    found = [_rescaled(region, mask.shape, original) for region in found]
+    return Difference(method, similarity, found, strength, mask, alignment)
+
+
+def _by_pixel(before, after, valid, *, sensitivity, **_) -> tuple[float, np.ndarray, np.ndarray]:
+    if sensitivity == 1:
+        plain = pixel_difference(before, after)
+    else:
+        otsu = _threshold(cv2.absdiff(_gray(before), _gray(after)), "otsu", 0)
+        plain = pixel_difference(before, after, threshold=min(255.0, otsu / sensitivity))
+    return plain.similarity, plain.map, plain.mask.copy()
+
+
+def _by_ssim(before, after, valid, *, sensitivity, **_) -> tuple[float, np.ndarray, np.ndarray]:
+    score, ssim_map = structural_difference(before, after)
+    apart = np.clip((1 - ssim_map.min(axis=2)) / 2, 0, 1)
+    return score, apart, _hysteresis(apart, 0.25 / sensitivity)
+
+
+def _by_features(before, after, valid, *, sensitivity, weights, **_) -> tuple[float, np.ndarray, np.ndarray]:
+    found = feature_similarity(before, after, weights=weights)
+    usual = float(np.median(found.map))
+    return found.similarity, found.map, _hysteresis(found.map, usual + 0.25 / sensitivity)
+
+
+def _by_tolerance(before, after, valid, *, sensitivity, tolerance, **_) -> tuple[float, np.ndarray, np.ndarray]:
+    excess, threshold = tolerant_difference(before, after, tolerance=tolerance)
+    mask = _hysteresis(excess, threshold / sensitivity)
+    changed = float(np.count_nonzero(mask & valid)) / max(1, np.count_nonzero(valid))
+    return 1 - changed, np.clip(excess / 255, 0, 1), mask
+
+
+METHODS: dict[str, Callable[..., tuple[float, np.ndarray, np.ndarray]]] = {
+    "tolerant": _by_tolerance,
+    "pixel": _by_pixel,
+    "ssim": _by_ssim,
+    "features": _by_features,
+}
+
+_align = align  # `detect` has a parameter of that name
+
+
+def _inside(valid: np.ndarray) -> np.ndarray:
+    """The valid pixels less a border of two, where interpolation still mixes in what lies outside."""
+    eroded = cv2.erode(valid.view(np.uint8), np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    return eroded > 0
+
+
+def _rescaled(region: Region, shape: tuple[int, ...], original: tuple[int, ...]) -> Region:
+    """The region in pixels of the before image as it was given."""
+    if shape[:2] == original[:2]:
+        return region
+    sx, sy = original[1] / shape[1], original[0] / shape[0]
+    x0, y0 = round(region.x * sx), round(region.y * sy)
+    x1, y1 = round((region.x + region.width) * sx), round((region.y + region.height) * sy)
+    return Region(x0, y0, max(1, x1 - x0), max(1, y1 - y0), round(region.area * sx * sy), region.strength)
+
+
+def _one_size(before: np.ndarray, after: np.ndarray, resize: bool) -> tuple[np.ndarray, np.ndarray]:
+    if before.shape[:2] == after.shape[:2] or not resize:
+        return _same_size(before, after)
+    height, width = min(before.shape[:2], after.shape[:2], key=lambda shape: shape[0] * shape[1])
+    return tuple(
+        image
+        if image.shape[:2] == (height, width)
+        else cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        for image in (before, after)
+    )
+
+
+def _same_size(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    for name, image in (("before", before), ("after", after)):
+        if image.dtype != np.uint8 or image.ndim not in (2, 3) or 0 in image.shape:
+            raise ValueError(f"{name} is a {image.dtype} array of shape {image.shape}: give uint8 (H, W) or (H, W, 3)")
+    if before.shape[:2] != after.shape[:2]:
+        raise ValueError(
+            f"before is {_size(before)} and after is {_size(after)}: pass resize=True (--resize on the command line)"
+            " to compare them at the smaller size"
+        )
+    if before.shape != after.shape:
+        raise ValueError(f"before has shape {before.shape} and after {after.shape}: give both in color or both in gray")
+    return before, after
+
+
+def _size(image: np.ndarray) -> str:
+    return f"{image.shape[1]}x{image.shape[0]}"
+
+
+def _gray(image: np.ndarray) -> np.ndarray:
+    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+
+
+def _color(image: np.ndarray) -> np.ndarray:
+    return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)

@@ -1,0 +1,109 @@
+"""Hold results against the truth: boxes found against boxes known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class BoxScore:
+    """Counts over many pairs, and what follows from them."""
+
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+
+    @property
+    def precision(self) -> float:
+        """Share of the reported boxes that are right; 1 where none was reported."""
+        reported = self.true_positives + self.false_positives
+        return self.true_positives / reported if reported else 1.0
+
+    @property
+    def recall(self) -> float:
+        """Share of the true boxes that were found; 1 where there is none."""
+        true = self.true_positives + self.false_negatives
+        return self.true_positives / true if true else 1.0
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall; 1 where there was nothing to find and nothing was reported."""
+        total = 2 * self.true_positives + self.false_positives + self.false_negatives
+        return 2 * self.true_positives / total if total else 1.0
+
+
+def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union of every box with every other.
+
+    Parameters
+    ----------
+    a, b : arrays (n, 4) and (m, 4): x, y, width, height.
+
+    Returns
+    -------
+    float array (n, m), 0 to 1.
+    """
+    a, b = np.asarray(a, float).reshape(-1, 4), np.asarray(b, float).reshape(-1, 4)
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum((a[:, :2] + a[:, 2:])[:, None], (b[:, :2] + b[:, 2:])[None])
+    inter = np.clip(high - low, 0, None).prod(axis=2)
+    union = a[:, 2:].prod(axis=1)[:, None] + b[:, 2:].prod(axis=1)[None] - inter
+    return inter / np.maximum(union, 1e-9)
+
+
+def match_boxes(found: np.ndarray, true: np.ndarray, iou: float = 0.3) -> np.ndarray:
+    """Which found boxes are right: each true box counts once, the found boxes choose in their order.
+
+    Parameters
+    ----------
+    found : array (n, 4): x, y, width, height, the most confident first.
+    true : array (m, 4).
+    iou : least overlap that counts, 0 to 1.
+
+    Returns
+    -------
+    bool array (n,).
+    """
+    overlap = box_iou(found, true)
+    right = np.zeros(len(overlap), bool)
+    for i, row in enumerate(overlap):
+        if row.size and row.max() >= iou:
+            right[i] = True
+            overlap[:, row.argmax()] = -1
+    return right
+
+
+def score_boxes(pairs: Iterable[tuple[np.ndarray, np.ndarray]], iou: float = 0.3) -> BoxScore:
+    """Count right, wrong and missed boxes over (found, true) pairs of box arrays."""
+    right = wrong = missed = 0
+    for found, true in pairs:
+        hits = int(match_boxes(found, true, iou).sum())
+        right, wrong, missed = right + hits, wrong + len(found) - hits, missed + len(true) - hits
+    return BoxScore(right, wrong, missed)
+
+
+def precision_recall(
+    results: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], iou: float = 0.3
+) -> tuple[np.ndarray, np.ndarray]:
+    """Precision and recall as the least strength of a reported box falls.
+
+    Parameters
+    ----------
+    results : for each pair: found boxes (n, 4), their strengths (n,), true boxes (m, 4).
+    iou : least overlap that counts.
+
+    Returns
+    -------
+    precision, recall : float arrays, one point for each found box, strongest first.
+    """
+    strengths, hits, total = [], [], 0
+    for found, strength, true in results:
+        strengths += list(strength)
+        hits += list(match_boxes(found, true, iou))
+        total += len(true)
+    order = np.argsort(-np.array(strengths), kind="stable")
+    right = np.cumsum(np.array(hits, float)[order])
+    return right / np.arange(1, len(right) + 1), right / max(total, 1)
