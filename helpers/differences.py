@@ -421,7 +421,13 @@ def _relight(image: np.ndarray, surface: np.ndarray, darker: np.ndarray) -> np.n
 
 
 def tolerant_difference(
-    before: np.ndarray, after: np.ndarray, *, tolerance: int = 1, floor: float = 10.0, noise_factor: float = 4.0
+    before: np.ndarray,
+    after: np.ndarray,
+    *,
+    tolerance: int = 1,
+    one_sided: bool = False,
+    floor: float = 10.0,
+    noise_factor: float = 4.0,
 ) -> tuple[np.ndarray, float]:
     """How far each pixel lies outside of what the other picture shows within a few pixels.
 
@@ -429,6 +435,8 @@ def tolerant_difference(
     ----------
     before, after : uint8 arrays (H, W, 3) or (H, W) of the same size, aligned, in the same light.
     tolerance : how far, in pixels, an edge may lie off without counting.
+    one_sided : count a pixel that leaves the range of the other picture on either side, rather than on both. It finds
+        spurs and gaps thinner than the tolerance, and needs pictures with little noise.
     floor : gray levels that never count, however clean the pictures.
     noise_factor : how many standard deviations of the measured noise never count.
 
@@ -440,7 +448,8 @@ def tolerant_difference(
     before, after = _same_size(before, after)
     noise = _noise(before, after)
     a, b = (_denoise(image, noise) for image in (before, after))
-    excess = cv2.min(_outside(a, b, tolerance), _outside(b, a, tolerance))
+    combine = cv2.max if one_sided else cv2.min
+    excess = combine(_outside(a, b, tolerance), _outside(b, a, tolerance))
     excess = excess.max(axis=2) if excess.ndim == 3 else excess
     return cv2.blur(excess, (3, 3)), max(floor, noise_factor * noise)
 
@@ -541,6 +550,7 @@ def detect(
     motion: str = "affine",
     resize: bool = False,
     tolerance: int = 1,
+    one_sided: bool = False,
     sensitivity: float = 1.0,
     merge: int | None = None,
     min_area: int | None = None,
@@ -557,7 +567,7 @@ def detect(
         meant, which is yes for "tolerant" and no for the three classic ones.
     motion : what `align` may do: "translation", "euclidean", "affine" or "perspective".
     resize : compare pictures of different sizes at the smaller size. Boxes stay in pixels of the before image.
-    tolerance : how far, in pixels, an edge may lie off ("tolerant").
+    tolerance, one_sided : see `tolerant_difference`.
     sensitivity : above 1 reports weaker differences, below 1 only stronger ones.
     merge, min_area : see `regions`; None: 1/40 of the smaller side; at least 12 pixels, or 1/5000 of the picture.
     pad : pixels that each box grows on every side.
@@ -582,7 +592,7 @@ def detect(
     if ask if normalize is None else normalize:
         before, after = normalize_illumination(before, after, valid)
     similarity, strength, mask = METHODS[method](
-        before, after, valid, sensitivity=sensitivity, tolerance=tolerance, weights=weights
+        before, after, valid, sensitivity=sensitivity, tolerance=tolerance, one_sided=one_sided, weights=weights
     )
     mask &= valid
     side = min(mask.shape)
@@ -614,8 +624,8 @@ def _by_features(before, after, valid, *, sensitivity, weights, **_) -> tuple[fl
     return found.similarity, found.map, _hysteresis(found.map, usual + 0.25 / sensitivity)
 
 
-def _by_tolerance(before, after, valid, *, sensitivity, tolerance, **_) -> tuple[float, np.ndarray, np.ndarray]:
-    excess, threshold = tolerant_difference(before, after, tolerance=tolerance)
+def _by_tolerance(before, after, valid, *, sensitivity, tolerance, one_sided, **_) -> tuple[float, np.ndarray, np.ndarray]:
+    excess, threshold = tolerant_difference(before, after, tolerance=tolerance, one_sided=one_sided)
     mask = _hysteresis(excess, threshold / sensitivity)
     changed = float(np.count_nonzero(mask & valid)) / max(1, np.count_nonzero(valid))
     return 1 - changed, np.clip(excess / 255, 0, 1), mask

@@ -1,0 +1,40 @@
+# Two commands: `make course` runs the course, `make test` proves that it works.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+PROFILE ?= quick
+NOTEBOOK ?=
+ARGS ?=
+export MPLBACKEND := agg
+export TF_CPP_MIN_LOG_LEVEL := 3
+
+.PHONY: course test bench format clean
+
+course: $(INSTALLED)
+	$(BIN)/python -m helpers course --notebook "$(NOTEBOOK)" --profile $(PROFILE) $(ARGS)
+
+# Fast tests first, the notebooks last.
+test: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 \
+		--nbval-sanitize-with tests/nbval_sanitize.cfg -p no:cacheprovider notebooks
+
+bench: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest benchmarks -o addopts="" -p no:cacheprovider -s \
+		--benchmark-columns=min,median --benchmark-group-by=group
+
+format: $(INSTALLED)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The stamp is newer than what it was installed from, so that a second run installs nothing.
+$(INSTALLED): requirements.txt constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	touch $@
+
+clean:
+	rm -rf build .venv

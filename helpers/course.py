@@ -1,0 +1,212 @@
+"""Run the notebooks as a reader would: execute, render, link, and say what each one measured."""
+
+from __future__ import annotations
+
+import ast
+import html
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from helpers.runtime import ROOT
+
+NOTEBOOKS = ROOT / "notebooks"
+
+
+@dataclass
+class Run:
+    """What became of one notebook.
+
+    Attributes
+    ----------
+    name : file name without suffix.
+    title : first heading.
+    seconds : wall-clock time of the execution.
+    metrics : the checked values, as `check()` recorded them.
+    error : None, or which cell failed and how.
+    """
+
+    name: str
+    title: str
+    seconds: float = 0.0
+    metrics: dict[str, dict] = field(default_factory=dict)
+    error: str | None = None
+
+
+def run(selection: str, parameters: dict[str, str], build: Path, folder: Path = NOTEBOOKS) -> int:
+    """Execute the selected notebooks into `build`, render them into `build/site`, print a table.
+
+    Parameters
+    ----------
+    selection : how the file names begin, as "01"; empty for all.
+    parameters : notebook parameters by name, values as typed on a command line.
+    build : the folder for executed notebooks, their outputs and the site.
+    folder : where the notebooks lie.
+
+    Returns
+    -------
+    int
+        0, or 1 where a notebook failed; the others run all the same.
+
+    Raises
+    ------
+    ValueError
+        No notebook is named so, or one does not declare a parameter.
+    """
+    paths = select(selection, folder)
+    values = {name: parse(value) for name, value in parameters.items()}
+    for path in paths:
+        refuse_unknown(path, values)
+    build = build.resolve()
+    (build / "site").mkdir(parents=True, exist_ok=True)
+    runs = [execute(path, values, build) for path in paths]
+    write_index(runs, build / "site" / "index.html")
+    print(table(runs))
+    print(f"\nread them: {build / 'site' / 'index.html'}")
+    return int(any(one.error for one in runs))
+
+
+def select(selection: str, folder: Path = NOTEBOOKS) -> list[Path]:
+    """The notebooks whose file name begins with `selection`, sorted."""
+    everything = sorted(folder.glob("*.ipynb"))
+    chosen = [path for path in everything if path.name.startswith(selection)]
+    if not chosen:
+        names = ", ".join(path.stem for path in everything) or "none there"
+        raise ValueError(f"no notebook begins with {selection!r}: choose from {names}")
+    return chosen
+
+
+def parse(value: str) -> Any:
+    """A parameter as typed: a Python literal (3, 0.5, None, True, "text") or else text as it stands."""
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+
+
+def declared(path: Path) -> dict[str, str]:
+    """Names in the cell tagged `parameters`, with their defaults as written."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", [])]
+    if len(sources) != 1:
+        raise ValueError(f"{path.name} has {len(sources)} cells tagged `parameters`: it must have one")
+    return {
+        target.id: ast.unparse(statement.value)
+        for statement in ast.parse(sources[0]).body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def refuse_unknown(path: Path, parameters: dict[str, Any]) -> None:
+    """Raise for a parameter that the notebook does not declare; papermill alone would only warn."""
+    known = declared(path)
+    for name in parameters:
+        if name not in known:
+            raise ValueError(f"{path.stem} has no parameter {name!r}: it has {', '.join(known)}")
+
+
+def execute(path: Path, parameters: dict[str, Any], build: Path) -> Run:
+    """Execute one notebook through papermill into `build` and render what came out, also after a failure."""
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    result = Run(path.stem, title(path))
+    if "OUTPUT_DIR" in declared(path) and "OUTPUT_DIR" not in parameters:
+        parameters = {**parameters, "OUTPUT_DIR": str(build / path.stem)}
+    target = build / path.name
+    print(f"{path.stem}: {result.title}", file=sys.stderr, flush=True)
+    began = time.perf_counter()
+    try:
+        papermill.execute_notebook(path, target, parameters, cwd=ROOT, kernel_name="python3", progress_bar=True)
+    except PapermillExecutionError as error:
+        result.error = f"cell {error.cell_index} raised {error.ename}: {error.evalue}"
+    except Exception as error:  # a kernel that dies or does not start must not stop the other notebooks
+        result.error = f"{type(error).__name__}: {error}"
+    result.seconds = time.perf_counter() - began
+    metrics = Path(parameters.get("OUTPUT_DIR", build / path.stem)) / "metrics.json"
+    if metrics.is_file():
+        result.metrics = json.loads(metrics.read_text())
+    if target.is_file():
+        render(target, build / "site")
+    return result
+
+
+def title(path: Path) -> str:
+    """The first heading of a notebook, or its name."""
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "markdown":
+            for line in "".join(cell["source"]).splitlines():
+                if line.startswith("# "):
+                    return line[2:].strip()
+    return path.stem
+
+
+def render(notebook: Path, site: Path) -> Path:
+    """One HTML page; the `classic` template keeps the alt text of figures, which `lab` drops."""
+    from nbconvert import HTMLExporter
+
+    page, _ = HTMLExporter(template_name="classic").from_filename(str(notebook))
+    target = site / f"{notebook.stem}.html"
+    target.write_text(page, encoding="utf-8")
+    return target
+
+
+def table(runs: list[Run]) -> str:
+    """Plain text: a line a notebook, and under it a line a checked metric, or the cell that failed."""
+    lines = [f"{'notebook':<28}{'seconds':>8}  checked"]
+    for one in runs:
+        lines.append(f"{one.name:<28}{one.seconds:>8.1f}  {'FAILED' if one.error else 'passed'}")
+        for name, entry in one.metrics.items():
+            value = "nan" if entry["value"] is None else f"{entry['value']:.4g}"
+            mark = "" if entry["passed"] else "  FAILED"
+            lines.append(f"{'':38}{name}: {value} ({entry['bound']}){mark}")
+        if one.error:
+            lines.append(f"{'':38}{one.error}")
+    return "\n".join(lines)
+
+
+def write_index(runs: list[Run], target: Path) -> None:
+    """The page that links the rendered notebooks."""
+    rows = "\n".join(
+        f'<tr><td><a href="{one.name}.html">{html.escape(one.title)}</a></td><td>{one.seconds:.0f} s</td>'
+        f"<td>{html.escape(_summary(one))}</td></tr>"
+        for one in runs
+    )
+    target.write_text(_PAGE.format(rows=rows), encoding="utf-8")
+
+
+def _summary(one: Run) -> str:
+    if one.error:
+        return f"failed: {one.error}"
+    return "; ".join(f"{name} {entry['value']:.3g} ({entry['bound']})" for name, entry in one.metrics.items())
+
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>What changed between these two pictures?</title>
+<style>
+body {{ font: 17px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
+table {{ border-collapse: collapse; width: 100%; }}
+th, td {{ text-align: left; vertical-align: top; padding: .5rem; border-bottom: 1px solid #ccc; }}
+</style>
+</head>
+<body>
+<h1>What changed between these two pictures?</h1>
+<p>The executed notebooks of the image difference detection course.</p>
+<table>
+<thead><tr><th>Notebook</th><th>Time</th><th>Checked</th></tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table>
+</body>
+</html>
+"""

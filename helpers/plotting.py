@@ -1,0 +1,213 @@
+"""Every figure of the course: one look, one palette, alt text on all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from helpers.differences import Difference
+
+# Okabe and Ito's palette, which color-blind readers can tell apart; the same color means the same thing everywhere.
+TRUE = "#009E73"  # what is known to be true
+FOUND = "#D55E00"  # what a method found
+SERIES = ("#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#009E73", "#D55E00", "#F0E442", "#000000")
+HEAT = "magma"
+DPI = 80
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a figure in the notebook, with words for those who do not see it, and close it.
+
+    Parameters
+    ----------
+    figure : what to show.
+    alt : what one sees in it, in a sentence.
+    """
+    from IPython.display import display
+
+    if not alt.strip():
+        raise ValueError("a figure needs alt text: say in a sentence what one sees in it")
+    figure.set_dpi(DPI)
+    display(figure, metadata={"image/png": {"alt": alt}})
+    plt.close(figure)
+
+
+def images(
+    pictures: Sequence[np.ndarray], titles: Sequence[str], *, columns: int = 4, width: float = 10.0, heat: Any = None
+) -> Figure:
+    """Pictures in a grid, each under its title.
+
+    Parameters
+    ----------
+    pictures : uint8 arrays (H, W, 3), or float arrays (H, W) drawn as heat maps.
+    titles : one for each.
+    columns : pictures in a row.
+    width : of the figure, inches.
+    heat : (low, high) of the heat maps' color scale; None: each its own.
+    """
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    ratio = pictures[0].shape[0] / pictures[0].shape[1]
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(width, rows * (width / columns * ratio + 0.32)), squeeze=False, layout="constrained"
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, picture, title in zip(axes.flat, pictures, titles, strict=False):
+        _picture(axis, picture, heat)
+        axis.set_title(title, fontsize=10)
+    return figure
+
+
+def pair_with_boxes(
+    before: np.ndarray,
+    after: np.ndarray,
+    found: np.ndarray,
+    true: np.ndarray | None = None,
+    *,
+    title: str = "",
+    width: float = 10.0,
+) -> Figure:
+    """Both pictures side by side with the boxes on each: found ones orange and numbered, true ones green and dashed.
+
+    Parameters
+    ----------
+    before, after : uint8 arrays (H, W, 3).
+    found, true : arrays (n, 4): x, y, width, height, in pixels of the before image.
+    """
+    figure = images([before, after], ["before", "after"], columns=2, width=width)
+    for axis in figure.axes:
+        for box in [] if true is None else true:
+            _box(axis, box, TRUE, "--")
+        for number, box in enumerate(found, start=1):
+            _box(axis, box, FOUND, "-")
+            axis.annotate(
+                str(number), (box[0], box[1]), color="white", fontsize=8, va="bottom", backgroundcolor=FOUND
+            ).get_bbox_patch().set_boxstyle("square", pad=0.15)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def heat_map(before: np.ndarray, values: np.ndarray, *, title: str, label: str, width: float = 6.0) -> Figure:
+    """A difference map with its scale, over the gray picture so that one sees where one is.
+
+    Parameters
+    ----------
+    before : uint8 array (H, W, 3).
+    values : float array (H, W).
+    label : what the color scale measures.
+    """
+    ratio = before.shape[0] / before.shape[1]
+    figure, axis = plt.subplots(figsize=(width, width * 0.86 * ratio + 0.35), layout="constrained")
+    gray = cv2.cvtColor(before, cv2.COLOR_RGB2GRAY)
+    axis.imshow(gray, cmap="gray", vmin=0, vmax=255)
+    top = max(float(values.max()), 1e-6)
+    shown = axis.imshow(values, cmap=HEAT, vmin=0, vmax=top, alpha=np.clip(0.35 + values / top, 0, 1))
+    axis.set_title(title, fontsize=10)
+    axis.axis("off")
+    figure.colorbar(shown, ax=axis, label=label, shrink=0.9)
+    return figure
+
+
+def overlay_slider(before: np.ndarray, after: np.ndarray, *, at: float = 0.5, width: float = 6.0) -> Figure:
+    """One picture, before on the left of the line and after on the right, as a comparison slider shows it.
+
+    Parameters
+    ----------
+    at : where the line stands, 0 (all after) to 1 (all before).
+    """
+    if not 0 <= at <= 1:
+        raise ValueError(f"at is {at}: give a place from 0 to 1")
+    edge = round(before.shape[1] * at)
+    mixed = np.concatenate([before[:, :edge], after[:, edge:]], axis=1)
+    figure = images([mixed], ["before | after"], columns=1, width=width)
+    figure.axes[0].axvline(edge - 0.5, color="white", linewidth=2)
+    return figure
+
+
+def precision_recall_curves(curves: dict[str, tuple[np.ndarray, np.ndarray]], *, title: str, columns: int = 5) -> Figure:
+    """Precision over recall, one small plot a nuisance.
+
+    Parameters
+    ----------
+    curves : "nuisance" -> {"method" -> (precision, recall)}.
+    """
+    rows = -(-len(curves) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(10, 2.2 * rows + 0.5), sharex=True, sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, (name, methods) in zip(axes.flat, curves.items(), strict=False):
+        for color, (method, (precision, recall)) in zip(SERIES, methods.items(), strict=False):
+            axis.plot(recall, precision, color=color, label=method, linewidth=2)
+        axis.set(title=name, xlim=(-0.02, 1.02), ylim=(-0.02, 1.05))
+        axis.title.set_fontsize(10)
+        axis.grid(alpha=0.3)
+    figure.supxlabel("recall", fontsize=10)
+    figure.supylabel("precision", fontsize=10)
+    figure.suptitle(title, fontsize=11)
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=9)
+    return figure
+
+
+def table_heat(values: Any, *, title: str, label: str) -> Figure:
+    """A table of numbers from 0 to 1 whose cells are colored by their value.
+
+    Parameters
+    ----------
+    values : pandas DataFrame.
+    """
+    import seaborn
+
+    figure, axis = plt.subplots(figsize=(7.5, 0.36 * len(values) + 1.0), layout="constrained")
+    seaborn.heatmap(values, annot=True, fmt=".2f", vmin=0, vmax=1, cmap="cividis", ax=axis, cbar_kws={"label": label})
+    axis.set_title(title, fontsize=11)
+    axis.set(xlabel="method", ylabel="")
+    axis.tick_params(axis="y", rotation=0)
+    return figure
+
+
+def draw_regions(before: np.ndarray, after: np.ndarray, difference: Difference) -> np.ndarray:
+    """Both pictures side by side with the regions boxed on each: uint8 array (H, W, 3).
+
+    Where an alignment is known the boxes on the after picture follow it. An after picture of another size is shown at
+    the height of the before picture.
+    """
+    left, right = before.copy(), after
+    if after.shape[:2] != before.shape[:2]:
+        right = cv2.resize(after, before.shape[1::-1], interpolation=cv2.INTER_AREA)
+    right = right.copy()
+    compared = difference.map.shape
+    matrix = np.eye(3) if difference.alignment is None else difference.alignment.matrix
+    grow = np.diag([before.shape[1] / compared[1], before.shape[0] / compared[0], 1.0])
+    matrix = grow @ matrix @ np.linalg.inv(grow)
+    thickness = max(1, min(before.shape[:2]) // 250)
+    color = tuple(int(FOUND[i : i + 2], 16) for i in (1, 3, 5))
+    for x, y, width, height in difference.boxes.tolist():
+        corners = np.array([[[x, y], [x + width, y], [x + width, y + height], [x, y + height]]], float)
+        moved = cv2.perspectiveTransform(corners, matrix)
+        cv2.polylines(left, [np.rint(corners[0]).astype(np.int32)], True, color, thickness, cv2.LINE_AA)
+        cv2.polylines(right, [np.rint(moved[0]).astype(np.int32)], True, color, thickness, cv2.LINE_AA)
+    gap = np.full((before.shape[0], max(4, before.shape[1] // 50), 3), 255, np.uint8)
+    return np.concatenate([left, gap, right], axis=1)
+
+
+def _picture(axis: Any, picture: np.ndarray, heat: Any) -> None:
+    if picture.dtype == np.uint8:
+        axis.imshow(picture)
+    else:
+        low, high = heat or (None, None)
+        axis.imshow(picture, cmap=HEAT, vmin=low, vmax=high)
+
+
+def _box(axis: Any, box: Sequence[float], color: str, style: str) -> None:
+    x, y, width, height = box
+    axis.add_patch(
+        Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor=color, linewidth=1.8, linestyle=style)
+    )
