@@ -5,7 +5,6 @@ INSTALLED := .venv/installed
 PROFILE ?= quick
 NOTEBOOK ?=
 ARGS ?=
-export MPLBACKEND := agg
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .PHONY: course test bench format clean

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from helpers.images import gray as _gray
+from helpers.images import shrink as _shrink
+from helpers.images import size as _size
+
 MOTIONS = {
     "translation": cv2.MOTION_TRANSLATION,
     "euclidean": cv2.MOTION_EUCLIDEAN,
@@ -98,22 +102,6 @@ def align(before: np.ndarray, after: np.ndarray, motion: str = "affine") -> Alig
     if confidence <= still or _displacement(matrix, shape) < 0.1:
         return Alignment(np.eye(3), np.ones(shape, bool), still, "none")
     return Alignment(matrix, _valid(matrix, shape), confidence, method)
-
-
-def _size(image: np.ndarray) -> str:
-    return f"{image.shape[1]}x{image.shape[0]}"
-
-
-def _gray(image: np.ndarray) -> np.ndarray:
-    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-
-
-def _shrink(image: np.ndarray, longest: int) -> np.ndarray:
-    factor = longest / max(image.shape)
-    if factor >= 1:
-        return image
-    size = [max(1, round(side * factor)) for side in image.shape[::-1]]
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def _structure(gray: np.ndarray) -> np.ndarray:

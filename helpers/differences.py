@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -12,8 +13,13 @@ import cv2
 import numpy as np
 
 from helpers.alignment import Alignment, align
+from helpers.images import color as _color
+from helpers.images import gray as _gray
+from helpers.images import shrink as _shrink
+from helpers.images import size as _size
 
 __all__ = [
+    "BOARD_INSPECTION",
     "METHODS",
     "Alignment",
     "Difference",
@@ -233,7 +239,9 @@ class FeatureSimilarity:
         return f"the features are those of a ResNet50 trained on {self.weights}"
 
 
-def feature_similarity(before: np.ndarray, after: np.ndarray, *, weights: str | None = None) -> FeatureSimilarity:
+def feature_similarity(
+    before: np.ndarray, after: np.ndarray, *, weights: str | None = None, resolution: int = 256
+) -> FeatureSimilarity:
     """Compare two pictures by the features of a ResNet50 [1]_.
 
     Parameters
@@ -241,6 +249,7 @@ def feature_similarity(before: np.ndarray, after: np.ndarray, *, weights: str | 
     before, after : uint8 arrays (H, W, 3) or (H, W) of the same size, at least 32 pixels a side.
     weights : "imagenet" (a download of 98 MB, once), the path of a checkpoint (`state_dict`), or None for random
         weights, drawn from a fixed seed. Random features still react to edges and colors, but know no objects.
+    resolution : pixels along the longer side at which larger pictures are compared; ResNet50 was trained at 224.
 
     Raises
     ------
@@ -259,7 +268,7 @@ def feature_similarity(before: np.ndarray, after: np.ndarray, *, weights: str | 
     from helpers.runtime import autocast, device
 
     network, on = _resnet50(weights), device()
-    images = np.stack([np.repeat(i[..., None], 3, 2) if i.ndim == 2 else i for i in (before, after)])
+    images = np.stack([_shrink(_color(image), resolution) for image in (before, after)])
     batch = torch.from_numpy(images).to(on).permute(0, 3, 1, 2).float() / 255
     mean, std = (torch.tensor(v, device=on).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     with torch.inference_mode(), autocast(on):
@@ -275,26 +284,34 @@ def feature_similarity(before: np.ndarray, after: np.ndarray, *, weights: str | 
     )
 
 
-@lru_cache(maxsize=2)
+_building = threading.Lock()  # `lru_cache` alone would let two threads build the network at once
+
+
 def _resnet50(weights: str | None) -> Callable[[Any], Any]:
-    """A ResNet50 on the device that gives its features at stride 8, and its pooled ones."""
+    """A function of a batch (n, 3, H, W): its features at stride 8, and its pooled ones."""
+    with _building:
+        return _build_resnet50(weights)
+
+
+@lru_cache(maxsize=2)
+def _build_resnet50(weights: str | None) -> Callable[[Any], Any]:
     import torch
     from torchvision.models import resnet50
-    from torchvision.models.feature_extraction import create_feature_extractor
 
     from helpers.runtime import device
 
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = resnet50(weights=None)
     if weights is not None:
         network.load_state_dict(_state(weights))
-    network = create_feature_extractor(network.eval(), {"layer2": "local", "flatten": "pooled"})
-    network = network.to(device(), memory_format=torch.channels_last)
+    network = network.eval().to(device(), memory_format=torch.channels_last)
+    layers = list(network.children())  # conv1, bn1, relu, maxpool, layer1 to layer4, avgpool, fc
+    local, rest = torch.nn.Sequential(*layers[:6]), torch.nn.Sequential(*layers[6:-1], torch.nn.Flatten())
 
     def features(batch: Any) -> tuple[Any, Any]:
-        found = network(batch)
-        return found["local"], found["pooled"]
+        at_stride_8 = local(batch)
+        return at_stride_8, rest(at_stride_8)
 
     return features
 
@@ -620,11 +637,13 @@ def _by_ssim(before, after, valid, *, sensitivity, **_) -> tuple[float, np.ndarr
 
 def _by_features(before, after, valid, *, sensitivity, weights, **_) -> tuple[float, np.ndarray, np.ndarray]:
     found = feature_similarity(before, after, weights=weights)
-    usual = float(np.median(found.map))
-    return found.similarity, found.map, _hysteresis(found.map, usual + 0.25 / sensitivity)
+    threshold = max(0.008, 3 * float(np.median(found.map))) / sensitivity
+    return found.similarity, found.map, _hysteresis(found.map, threshold)
 
 
-def _by_tolerance(before, after, valid, *, sensitivity, tolerance, one_sided, **_) -> tuple[float, np.ndarray, np.ndarray]:
+def _by_tolerance(
+    before, after, valid, *, sensitivity, tolerance, one_sided, **_
+) -> tuple[float, np.ndarray, np.ndarray]:
     excess, threshold = tolerant_difference(before, after, tolerance=tolerance, one_sided=one_sided)
     mask = _hysteresis(excess, threshold / sensitivity)
     changed = float(np.count_nonzero(mask & valid)) / max(1, np.count_nonzero(valid))
@@ -683,13 +702,15 @@ def _same_size(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.nd
     return before, after
 
 
-def _size(image: np.ndarray) -> str:
-    return f"{image.shape[1]}x{image.shape[0]}"
-
-
-def _gray(image: np.ndarray) -> np.ndarray:
-    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-
-
-def _color(image: np.ndarray) -> np.ndarray:
-    return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+BOARD_INSPECTION: dict[str, Any] = {
+    "motion": "translation",
+    "normalize": False,
+    "tolerance": 3,
+    "one_sided": True,
+    "sensitivity": 0.15,
+    "merge": 8,
+    "min_area": 20,
+    "pad": 10,
+}
+"""`detect` for high-contrast line art whose lines lie a few pixels off, as the boards of DeepPCB; its boxes have room
+around the fault, as the annotators drew them. Chosen on every second pair of `deep-pcb/`."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
+import cv2
 import numpy as np
+
+from helpers.differences import Difference
+from helpers.scenes import Nuisance, Pair
 
 
 @dataclass(frozen=True)
@@ -107,3 +113,77 @@ def precision_recall(
     order = np.argsort(-np.array(strengths), kind="stable")
     right = np.cumsum(np.array(hits, float)[order])
     return right / np.arange(1, len(right) + 1), right / max(total, 1)
+
+
+@dataclass(frozen=True)
+class ConditionScore:
+    """How one method does under one nuisance.
+
+    Attributes
+    ----------
+    method, condition : names.
+    score : over the pairs with changes.
+    false_boxes : boxes reported per pair in which nothing changed.
+    precision, recall : the curve over the strength of the boxes, see `precision_recall`.
+    """
+
+    method: str
+    condition: str
+    score: BoxScore
+    false_boxes: float
+    curve: tuple[np.ndarray, np.ndarray]
+
+
+def compare_methods(
+    methods: dict[str, Callable[[np.ndarray, np.ndarray], Difference]],
+    conditions: dict[str, Nuisance],
+    make_pair: Callable[..., Pair],
+    *,
+    pairs: int,
+    seed: int,
+    iou: float = 0.3,
+) -> list[ConditionScore]:
+    """Score every method under every condition, on the same pairs.
+
+    Parameters
+    ----------
+    methods : name -> function of (before, after).
+    conditions : name -> how the after image was taken.
+    make_pair : called as `make_pair(seed, index, nuisance=..., changed=...)`.
+    pairs : how many pairs with changes, and as many without, for each condition.
+    seed : the pairs without changes take the next seed.
+    iou : least overlap with a true box that counts.
+    """
+    scores = []
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # one pair a core is faster than one pair over all cores
+    try:
+        with ThreadPoolExecutor() as pool:
+            for condition, nuisance in conditions.items():
+                changed = list(pool.map(lambda i: make_pair(seed, i, nuisance=nuisance, changed=True), range(pairs)))  # noqa: B023
+                same = list(pool.map(lambda i: make_pair(seed + 1, i, nuisance=nuisance, changed=False), range(pairs)))  # noqa: B023
+                for method, find in methods.items():
+                    found = list(pool.map(lambda pair: find(pair.before, pair.after), changed + same))  # noqa: B023
+                    scores.append(_condition_score(method, condition, found, changed, iou))
+    finally:
+        cv2.setNumThreads(threads)
+    return scores
+
+
+def _condition_score(method: str, condition: str, found: list[Difference], changed: list[Pair], iou: float):
+    hits, noise = found[: len(changed)], found[len(changed) :]
+    boxes = [(difference.boxes, pair.boxes) for difference, pair in zip(hits, changed, strict=True)]
+    strengths = [[region.strength for region in difference.regions] for difference in hits]
+    curve = precision_recall([(f, s, t) for (f, t), s in zip(boxes, strengths, strict=True)], iou)
+    false_boxes = sum(len(difference.regions) for difference in noise) / max(1, len(noise))
+    return ConditionScore(method, condition, score_boxes(boxes, iou), false_boxes, curve)
+
+
+def score_table(scores: Sequence[ConditionScore], value: Callable[[ConditionScore], float]) -> Any:
+    """A pandas DataFrame of one value: a row a condition, a column a method, in the order they were measured."""
+    import pandas
+
+    rows = {"condition": [s.condition for s in scores], "method": [s.method for s in scores]}
+    frame = pandas.DataFrame({**rows, "value": [value(s) for s in scores]})
+    order = [list(dict.fromkeys(rows[name])) for name in ("condition", "method")]
+    return frame.pivot(index="condition", columns="method", values="value").loc[order[0], order[1]]

@@ -132,7 +132,9 @@ def overlay_slider(before: np.ndarray, after: np.ndarray, *, at: float = 0.5, wi
     return figure
 
 
-def precision_recall_curves(curves: dict[str, tuple[np.ndarray, np.ndarray]], *, title: str, columns: int = 5) -> Figure:
+def precision_recall_curves(
+    curves: dict[str, tuple[np.ndarray, np.ndarray]], *, title: str, columns: int = 5
+) -> Figure:
     """Precision over recall, one small plot a nuisance.
 
     Parameters

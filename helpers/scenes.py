@@ -436,10 +436,10 @@ def _background(rng: np.random.Generator, height: int, width: int) -> np.ndarray
 # Captions
 
 _TEMPLATES = {
-    "added": ("a {new} was added", "there is a new {new}", "a {new} has appeared"),
+    "added": ("{a_new} was added", "there is a new {new}", "{a_new} has appeared"),
     "removed": ("the {old} was removed", "the {old} is gone", "the {old} has disappeared"),
     "moved": ("the {old} moved", "the {old} is in another place", "the {old} was moved elsewhere"),
-    "altered": ("the {old} became a {new}", "the {old} is now a {new}", "the {old} turned into a {new}"),
+    "altered": ("the {old} became {a_new}", "the {old} is now {a_new}", "the {old} turned into {a_new}"),
 }
 _NOTHING = ("nothing has changed", "there is no difference", "the two pictures show the same")
 
@@ -454,7 +454,9 @@ def _captions(rng: np.random.Generator, plan: list) -> tuple[str, ...]:
 
 def _say(step, wording: int) -> str:
     kinds, old, new = step
-    return _TEMPLATES[kinds[0] if kinds[0] in _TEMPLATES else "altered"][wording].format(old=old, new=new)
+    template = _TEMPLATES[kinds[0] if kinds[0] in _TEMPLATES else "altered"][wording]
+    article = "an" if str(new)[0] in "aeiou" else "a"
+    return template.format(old=old, new=new, a_new=f"{article} {new}")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -614,7 +616,6 @@ def _shoot(image: np.ndarray, nuisance: Nuisance, margin: int, seed: int) -> np.
     """Geometry on the picture with its margin, the rest on what the camera keeps."""
     if not margin:
         return take(image, nuisance, seed)
-    kept = tuple(side - 2 * margin for side in image.shape[:2])
     moved = _warp(image, replace(nuisance, size=1))[margin:-margin, margin:-margin]
     if nuisance.size != 1:
         moved = _warp(moved, Nuisance(size=nuisance.size))
@@ -680,6 +681,21 @@ def _recolor(rng, image, coverage, name) -> np.ndarray:
 
 
 _EDITS = {"pasted": _paste, "removed": _inpaint, "recolored": _recolor}
+
+
+CONDITIONS: dict[str, Nuisance] = {
+    "clean": Nuisance(),
+    "noise": Nuisance(noise=3),
+    "JPEG 75": Nuisance(jpeg=75),
+    "brighter": Nuisance(gain=1.08),
+    "shift 2 px": Nuisance(shift_x=2),
+    "sub-pixel": Nuisance(shift_x=0.6, shift_y=-0.4),
+    "rotation": Nuisance(rotation=0.5),
+    "vignette": Nuisance(vignette=0.3),
+    "size 0.8": Nuisance(size=0.8),
+    "all": Nuisance(noise=3, jpeg=75, gain=1.08, shift_x=2, rotation=0.5, vignette=0.3, size=0.8),
+}
+"""Ten ways to take the second picture, on which the methods are compared; "all" is the others at once."""
 
 
 def describe_nuisance(nuisance: Nuisance) -> str:
