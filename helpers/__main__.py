@@ -173,6 +173,7 @@ def _add_course(commands) -> None:
     course.add_argument("--profile", choices=("quick", "full"), default="quick")
     course.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     course.add_argument("--build", default="build", metavar="DIR", help="where everything goes (build)")
+    course.add_argument("--save", action="store_true", help="put the executed notebooks back, ready to commit")
     course.set_defaults(run=_course)
 
 
@@ -180,7 +181,7 @@ def _course(options: argparse.Namespace) -> int:
     from helpers.course import run
 
     parameters = dict(options.parameter)
-    return run(options.notebook, {"PROFILE": options.profile, **parameters}, Path(options.build))
+    return run(options.notebook, {"PROFILE": options.profile, **parameters}, Path(options.build), save=options.save)
 
 
 if __name__ == "__main__":

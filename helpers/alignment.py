@@ -90,17 +90,19 @@ def align(before: np.ndarray, after: np.ndarray, motion: str = "affine") -> Alig
     shape = before.shape[:2]
     fine = [_structure(_shrink(_gray(image), FINE)) for image in (before, after)]
     coarse = [_structure(_shrink(_gray(image), COARSE)) for image in (before, after)] if max(shape) > COARSE else fine
-    still = _correlation(*fine, np.eye(3))
-    if min(shape) < 16 or not all(image.any() for image in fine) or still > 0.9999:
-        return Alignment(np.eye(3), np.ones(shape, bool), still, "none")
+    still = Alignment(np.eye(3), np.ones(shape, bool), _correlation(*fine, np.eye(3)), "none")
+    if min(shape) < 16 or not all(image.any() for image in fine) or still.confidence > 0.9999:
+        return still
     matrix, method = _search(coarse, motion)
     matrix = _resized(matrix, coarse[0].shape, fine[0].shape)
     for _ in range(2):
         matrix = _ecc(*fine, matrix, motion, _agreeing(*fine, matrix))
+    if _disagreement(*fine, matrix) > 0.98 * _disagreement(*fine, np.eye(3)):
+        return still
     confidence = _correlation(*fine, matrix)
     matrix = _resized(matrix, fine[0].shape, shape)
-    if confidence <= still or _displacement(matrix, shape) < 0.1:
-        return Alignment(np.eye(3), np.ones(shape, bool), still, "none")
+    if _displacement(matrix, shape) < 0.1:
+        return still
     return Alignment(matrix, _valid(matrix, shape), confidence, method)
 
 
@@ -114,18 +116,20 @@ def _structure(gray: np.ndarray) -> np.ndarray:
 
 def _search(images: list[np.ndarray], motion: str) -> tuple[np.ndarray, str]:
     """The best start among: as they are, phase correlation, ORB; each refined by ECC."""
-    best, best_score, best_name = np.eye(3), _correlation(*images, np.eye(3)), "ecc"
-    for name, start in (("ecc", lambda: np.eye(3)), ("phase+ecc", _phase), ("orb+ecc", _orb)):
-        matrix = start(*images) if name != "ecc" else start()
+    best, name = np.eye(3), "ecc"
+    least = _disagreement(*images, best)
+    for candidate, start in (("ecc", lambda *_: np.eye(3)), ("phase+ecc", _phase), ("orb+ecc", _orb)):
+        matrix = start(*images)
         if matrix is None:
             continue
         matrix = _ecc(*images, matrix, motion, None)
-        score = _correlation(*images, matrix)
-        if score > best_score:
-            best, best_score, best_name = matrix, score, name
-        if best_score > SURE:
+        matrix = _ecc(*images, matrix, motion, _agreeing(*images, matrix))
+        disagreement = _disagreement(*images, matrix)
+        if disagreement < least:
+            best, least, name = matrix, disagreement, candidate
+        if _correlation(*images, best) > SURE:
             break
-    return best, best_name
+    return best, name
 
 
 def _phase(before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -192,16 +196,30 @@ def _agreeing(before: np.ndarray, after: np.ndarray, matrix: np.ndarray) -> np.n
 
 def _correlation(before: np.ndarray, after: np.ndarray, matrix: np.ndarray) -> float:
     """Normalized correlation over the pixels both images show; 0 where there is nothing to correlate."""
-    shape = before.shape
-    if not np.array_equal(matrix, np.eye(3)):
-        how = {"flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_REPLICATE}
-        after = cv2.warpPerspective(after, matrix, shape[::-1], **how)
-    valid = _valid(matrix, shape)
-    if valid.sum() < 16:
+    a, b = _overlapping(before, after, matrix)
+    if a.size < 16:
         return 0.0
-    a, b = before[valid] - before[valid].mean(), after[valid] - after[valid].mean()
+    a, b = a - a.mean(), b - b.mean()
     norm = np.sqrt((a @ a) * (b @ b))
     return float(a @ b / norm) if norm > 0 else 0.0
+
+
+def _disagreement(before: np.ndarray, after: np.ndarray, matrix: np.ndarray) -> float:
+    """Mean difference over the pixels both images show, none counting for more than 1: a change is not made worse by
+    being strong, so a transform that smears it out gains nothing.
+    """
+    a, b = _overlapping(before, after, matrix)
+    return float(np.minimum(np.abs(a - b), 1).mean()) if a.size >= 16 else 1.0
+
+
+def _overlapping(before: np.ndarray, after: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The values of both images where they show the same place: two float32 arrays (n,)."""
+    if np.array_equal(matrix, np.eye(3)):
+        return before.ravel(), after.ravel()
+    how = {"flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_REPLICATE}
+    warped = cv2.warpPerspective(after, matrix, before.shape[::-1], **how)
+    valid = _valid(matrix, before.shape)
+    return before[valid], warped[valid]
 
 
 def _valid(matrix: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

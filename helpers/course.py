@@ -36,7 +36,7 @@ class Run:
     error: str | None = None
 
 
-def run(selection: str, parameters: dict[str, str], build: Path, folder: Path = NOTEBOOKS) -> int:
+def run(selection: str, parameters: dict[str, str], build: Path, folder: Path = NOTEBOOKS, save: bool = False) -> int:
     """Execute the selected notebooks into `build`, render them into `build/site`, print a table.
 
     Parameters
@@ -45,6 +45,8 @@ def run(selection: str, parameters: dict[str, str], build: Path, folder: Path = 
     parameters : notebook parameters by name, values as typed on a command line.
     build : the folder for executed notebooks, their outputs and the site.
     folder : where the notebooks lie.
+    save : put the executed notebooks, if all went well, back into `folder`: that is how a changed notebook is made
+        ready to commit. Only with the default parameters.
 
     Returns
     -------
@@ -60,9 +62,16 @@ def run(selection: str, parameters: dict[str, str], build: Path, folder: Path = 
     values = {name: parse(value) for name, value in parameters.items()}
     for path in paths:
         refuse_unknown(path, values)
+    if save and any(_changed(path, values) for path in paths):
+        raise ValueError(
+            "--save keeps what a reader sees, which is the run with the default parameters: drop the others"
+        )
     build = build.resolve()
     (build / "site").mkdir(parents=True, exist_ok=True)
     runs = [execute(path, values, build) for path in paths]
+    for path, one in zip(paths, runs, strict=True):
+        if save and not one.error:
+            write_clean(build / path.name, path)
     write_index(runs, build / "site" / "index.html")
     print(table(runs))
     print(f"\nread them: {build / 'site' / 'index.html'}")
@@ -116,24 +125,51 @@ def execute(path: Path, parameters: dict[str, Any], build: Path) -> Run:
     from papermill.exceptions import PapermillExecutionError
 
     result = Run(path.stem, title(path))
-    if "OUTPUT_DIR" in declared(path) and "OUTPUT_DIR" not in parameters:
-        parameters = {**parameters, "OUTPUT_DIR": str(build / path.stem)}
+    output = Path(parameters.get("OUTPUT_DIR", build / path.stem))
+    parameters = _changed(path, parameters)
+    if build != ROOT / "build" and "OUTPUT_DIR" in declared(path):
+        parameters["OUTPUT_DIR"] = str(output)
+    (output / "metrics.json").unlink(missing_ok=True)
     target = build / path.name
     print(f"{path.stem}: {result.title}", file=sys.stderr, flush=True)
     began = time.perf_counter()
     try:
         papermill.execute_notebook(path, target, parameters, cwd=ROOT, kernel_name="python3", progress_bar=True)
     except PapermillExecutionError as error:
-        result.error = f"cell {error.cell_index} raised {error.ename}: {error.evalue}"
+        result.error = f"cell [{error.exec_count}] raised {error.ename}: {error.evalue}"
     except Exception as error:  # a kernel that dies or does not start must not stop the other notebooks
         result.error = f"{type(error).__name__}: {error}"
     result.seconds = time.perf_counter() - began
-    metrics = Path(parameters.get("OUTPUT_DIR", build / path.stem)) / "metrics.json"
+    metrics = NOTEBOOKS / output / "metrics.json"
     if metrics.is_file():
         result.metrics = json.loads(metrics.read_text())
     if target.is_file():
         render(target, build / "site")
     return result
+
+
+def _changed(path: Path, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters whose value is not the notebook's own default."""
+    known = declared(path)
+    return {name: value for name, value in parameters.items() if repr(value) != repr(ast.literal_eval(known[name]))}
+
+
+def write_clean(executed: Path, target: Path) -> None:
+    """The executed notebook without the paths, times and versions that papermill notes in it."""
+    import nbformat
+
+    notebook = nbformat.read(executed, as_version=4)
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags")
+        cell.metadata = {"tags": tags} if tags else {}
+    for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
+        cell.execution_count = count
+    nbformat.write(notebook, target)
 
 
 def title(path: Path) -> str:

@@ -103,7 +103,7 @@ def pixel_difference(
     Parameters
     ----------
     before, after : uint8 arrays (H, W, 3) or (H, W) of the same size.
-    threshold : "otsu", "percentile", or a number of gray levels from 0 to 255; a pixel changed where it differs by more.
+    threshold : "otsu", "percentile", or a number of gray levels from 0 to 255; a pixel counts where it differs by more.
     percentile : the percentile of the difference that `threshold="percentile"` uses, 0 to 100.
     opening, closing : sides of the squares, in pixels, that clear away specks and fill gaps; 0 or 1 does nothing.
 
@@ -288,7 +288,7 @@ _building = threading.Lock()  # `lru_cache` alone would let two threads build th
 
 
 def _resnet50(weights: str | None) -> Callable[[Any], Any]:
-    """A function of a batch (n, 3, H, W): its features at stride 8, and its pooled ones."""
+    """A function of a batch (n, 3, H, W): its features at stride 4, and its pooled ones."""
     with _building:
         return _build_resnet50(weights)
 
@@ -307,11 +307,11 @@ def _build_resnet50(weights: str | None) -> Callable[[Any], Any]:
         network.load_state_dict(_state(weights))
     network = network.eval().to(device(), memory_format=torch.channels_last)
     layers = list(network.children())  # conv1, bn1, relu, maxpool, layer1 to layer4, avgpool, fc
-    local, rest = torch.nn.Sequential(*layers[:6]), torch.nn.Sequential(*layers[6:-1], torch.nn.Flatten())
+    local, rest = torch.nn.Sequential(*layers[:5]), torch.nn.Sequential(*layers[5:-1], torch.nn.Flatten())
 
     def features(batch: Any) -> tuple[Any, Any]:
-        at_stride_8 = local(batch)
-        return at_stride_8, rest(at_stride_8)
+        at_stride_4 = local(batch)
+        return at_stride_4, rest(at_stride_4)
 
     return features
 
@@ -398,7 +398,7 @@ def _basis(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
 
 
 def _fit_light(bright, dark, x, y, channel) -> np.ndarray | None:
-    """Coefficients (11,) of `dark = gain[channel] bright + surface(x, y) bright + bias[channel]`; None for no change."""
+    """Coefficients (11,) of `dark = gain[channel] bright + surface(x, y) bright + bias[channel]`; None: no need."""
     own = np.eye(3)[channel]
     design = np.column_stack([own * bright[:, None], *(term * bright for term in _basis(x, y)), own * 128])
     nothing = np.array([1, 1, 1, *[0] * 8], float)
@@ -586,7 +586,7 @@ def detect(
     resize : compare pictures of different sizes at the smaller size. Boxes stay in pixels of the before image.
     tolerance, one_sided : see `tolerant_difference`.
     sensitivity : above 1 reports weaker differences, below 1 only stronger ones.
-    merge, min_area : see `regions`; None: 1/40 of the smaller side; at least 12 pixels, or 1/5000 of the picture.
+    merge, min_area : see `regions`; None: 1/24 of the smaller side; at least 12 pixels, or 1/5000 of the picture.
     pad : pixels that each box grows on every side.
     weights : of the ResNet50 for "features", see `feature_similarity`.
 
@@ -613,7 +613,7 @@ def detect(
     )
     mask &= valid
     side = min(mask.shape)
-    merge = max(3, side // 40) if merge is None else merge
+    merge = max(3, side // 24) if merge is None else merge
     min_area = max(12, mask.size // 5000) if min_area is None else min_area
     found = regions(mask, strength, merge=merge, min_area=min_area, pad=pad)
     found = [_rescaled(region, mask.shape, original) for region in found]
@@ -637,8 +637,11 @@ def _by_ssim(before, after, valid, *, sensitivity, **_) -> tuple[float, np.ndarr
 
 def _by_features(before, after, valid, *, sensitivity, weights, **_) -> tuple[float, np.ndarray, np.ndarray]:
     found = feature_similarity(before, after, weights=weights)
-    threshold = max(0.008, 3 * float(np.median(found.map))) / sensitivity
-    return found.similarity, found.map, _hysteresis(found.map, threshold)
+    least, top = max(0.01, 4 * float(np.median(found.map))), float(found.map.max())
+    threshold = (
+        max(least, 0.4 * top) / sensitivity
+    )  # the fields of view of neighbors overlap: a change fades out slowly
+    return found.similarity, found.map, _hysteresis(found.map, threshold, low=0.7)
 
 
 def _by_tolerance(

@@ -83,7 +83,7 @@ def profile(name: str, *, quick: dict, full: dict, **chosen: Any) -> SimpleNames
     if quick.keys() != full.keys():
         raise ValueError(f"the profiles differ in {sorted(quick.keys() ^ full.keys())}: give both the same names")
     settings = dict({"quick": quick, "full": full}[name])
-    return SimpleNamespace(settings | {key: value for key, value in chosen.items() if value is not None})
+    return SimpleNamespace(**settings | {key: value for key, value in chosen.items() if value is not None})
 
 
 def data_folder(path: str | Path) -> Path:

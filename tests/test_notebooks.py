@@ -1,0 +1,217 @@
+"""The committed notebooks: static checks in seconds, then one execution each; a new notebook inherits them all."""
+
+from __future__ import annotations
+
+import copy
+import io
+
+import nbformat
+import notebook_checks as checks
+import numpy as np
+import pytest
+from conftest import ROOT, run_offline
+from PIL import Image
+
+from helpers import course
+from helpers.runtime import ROOT as PROJECT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def load(path):
+    return nbformat.read(path, as_version=4)
+
+
+@every_notebook
+@pytest.mark.parametrize("rule", checks.STATIC, ids=lambda rule: rule.__name__)
+def test_static(path, rule):
+    assert rule(load(path)) == []
+
+
+def test_bootstrap_is_the_same_in_all():
+    assert len({checks.bootstrap(load(path)) for path in NOTEBOOKS}) == 1
+
+
+@pytest.mark.slow
+@every_notebook
+def test_runs_offline_from_another_folder(path, executed):
+    process, build = executed(path)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert (build / "site" / f"{path.stem}.html").is_file()
+    assert path.stem in (build / "site" / "index.html").read_text()
+    assert (build / path.stem / "metrics.json").is_file()
+
+
+@pytest.mark.slow
+@every_notebook
+def test_figures_are_those_committed(path, executed):
+    _, build = executed(path)
+    fresh = load(build / path.name)
+    fresh.cells = [cell for cell in fresh.cells if "injected-parameters" not in checks.tags(cell)]
+    assert checks.figures_differ(load(path), fresh) == []
+
+
+# Each rule is shown to fail on a notebook that breaks it.
+
+
+def broken(change):
+    notebook = copy.deepcopy(load(NOTEBOOKS[0]))
+    change(notebook, checks.code_cells(notebook))
+    return notebook
+
+
+def _with_output(**output):
+    def change(notebook, cells):
+        cells[0].outputs = [nbformat.v4.new_output(**output)]
+
+    return change
+
+
+def _parameter(line):
+    def change(notebook, cells):
+        cell = next(cell for cell in cells if "parameters" in checks.tags(cell))
+        cell.source += "\n" + line
+
+    return change
+
+
+def _untag(notebook, cells):
+    for cell in cells:
+        cell.metadata = {}
+
+
+def _no_alt(notebook, cells):
+    for cell in cells:
+        for output in cell.outputs:
+            output.pop("metadata", None)
+            if "data" in output:
+                output["metadata"] = {}
+
+
+def _set(**values):
+    def change(notebook, cells):
+        for name, value in values.items():
+            setattr(cells[3], name, value)
+
+    return change
+
+
+BREAKS = [
+    (checks.valid_format, lambda notebook, cells: notebook.cells[0].pop("source")),
+    (checks.valid_format, lambda notebook, cells: notebook.metadata.kernelspec.update(name="python3.11")),
+    (checks.ruff_clean, _set(source="import json")),
+    (checks.one_parameters_cell, _untag),
+    (checks.one_parameters_cell, _parameter("NEVER_READ = 1  # none")),
+    (checks.one_parameters_cell, _parameter("SEED = int(3)  # seed")),
+    (checks.one_parameters_cell, _parameter("SEED: int = 3  # seed")),
+    (checks.one_parameters_cell, _parameter("SEED = 3")),
+    (checks.outputs_present, _set(execution_count=None)),
+    (checks.outputs_present, lambda notebook, cells: [cell.update(outputs=[]) for cell in cells]),
+    (checks.no_noise, _with_output(output_type="error", ename="ValueError", evalue="no", traceback=[])),
+    (checks.no_noise, _with_output(output_type="stream", name="stderr", text="oops")),
+    (checks.no_noise, _with_output(output_type="stream", name="stdout", text="UserWarning: mind this")),
+    (checks.no_noise, _with_output(output_type="stream", name="stdout", text="saved to /home/me/x.png")),
+    (checks.no_noise, lambda notebook, cells: notebook.metadata.update(widgets={})),
+    (checks.figures_described, _no_alt),
+    (checks.figures_described, lambda n, cells: n.cells.append(nbformat.v4.new_markdown_cell("![](a.png)"))),
+    (checks.small_enough, _set(source="x = 1\n" * 26)),
+    (checks.small_enough, lambda n, cells: n.cells.extend([nbformat.v4.new_code_cell("1")] * 45)),
+    (checks.small_enough, _with_output(output_type="stream", name="stdout", text="x" * 2_000_000)),
+    (checks.small_enough, lambda n, cells: [cell.update(source="x = 1\n" * 9) for cell in cells]),
+    (checks.says_where_it_fails, lambda n, cells: n.update(cells=[c for c in n.cells if c.cell_type == "code"])),
+]
+
+
+@pytest.mark.parametrize(("rule", "change"), BREAKS, ids=[f"{rule.__name__}-{i}" for i, (rule, _) in enumerate(BREAKS)])
+def test_static_rule_notices(rule, change):
+    assert rule(broken(change)) != []
+
+
+def test_a_changed_figure_is_noticed_and_named():
+    committed, fresh = load(NOTEBOOKS[0]), load(NOTEBOOKS[0])
+    assert checks.figures_differ(committed, fresh) == []
+    index, pictures = next(iter(checks.figures(fresh).items()))
+    noisy = np.random.default_rng(0).integers(0, 256, pictures[0].shape).astype(np.uint8)
+    replace_figure(fresh.cells[index], noisy)
+    assert [fault for fault in checks.figures_differ(committed, fresh) if f"cell {index} " in fault]
+    replace_figure(fresh.cells[index], noisy[:-5])
+    assert "another number or size" in checks.figures_differ(committed, fresh)[0]
+
+
+def replace_figure(cell, picture):
+    import base64
+
+    data = io.BytesIO()
+    Image.fromarray(picture).save(data, "png")
+    output = next(o for o in cell.outputs if "image/png" in o.get("data", {}))
+    output.data["image/png"] = base64.b64encode(data.getvalue()).decode()
+
+
+def write_notebook(folder, name, *cells):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    notebook.cells[0].metadata["tags"] = ["parameters"]
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, folder / f"{name}.ipynb")
+    return folder / f"{name}.ipynb"
+
+
+PARAMETERS = 'PROFILE = "quick"\nOUTPUT_DIR = "../build/x"\nX = 1'
+
+
+def test_a_failing_notebook_is_named_and_the_others_run(tmp_path, capsys):
+    checked = "from helpers import runtime\nruntime.start(OUTPUT_DIR, 0)\nruntime.check('X', X, at_least=3)"
+    write_notebook(tmp_path, "01_bad", PARAMETERS, "print(1)", "1 / (X - 3)")
+    write_notebook(tmp_path, "02_good", PARAMETERS, checked)
+    assert course.run("", {"PROFILE": "quick", "X": "3"}, tmp_path / "build", tmp_path) == 1
+    out = capsys.readouterr().out
+    assert "cell [4] raised ZeroDivisionError" in out
+    assert "X: 3 (>= 3)" in out
+    assert "raised" in (tmp_path / "build" / "site" / "index.html").read_text()
+    assert "02_good.html" in (tmp_path / "build" / "site" / "index.html").read_text()
+    assert (tmp_path / "build" / "site" / "01_bad.html").is_file()
+
+
+def test_a_check_that_does_not_hold_fails_the_run(tmp_path, capsys):
+    checked = "from helpers import runtime\nruntime.start(OUTPUT_DIR, 0)\nruntime.check('X', X, at_least=3)"
+    write_notebook(tmp_path, "01_low", PARAMETERS, checked)
+    assert course.run("01", {}, tmp_path / "build", tmp_path) == 1
+    assert "X: 1 (>= 3)  FAILED" in capsys.readouterr().out
+
+
+def test_the_network_is_blocked(tmp_path):
+    path = ROOT / "notebooks" / "zz_network.ipynb"
+    try:
+        source = "import urllib.request\nurllib.request.urlopen('http://example.org', timeout=5)"
+        write_notebook(path.parent, path.stem, 'PROFILE = "quick"', source)
+        process = run_offline(path, tmp_path)
+    finally:
+        path.unlink()
+    assert process.returncode == 1
+    assert "network is blocked" in process.stdout
+
+
+def test_unknown_parameter_and_notebook_are_refused(tmp_path):
+    write_notebook(tmp_path, "01_x", PARAMETERS)
+    with pytest.raises(ValueError, match="no parameter 'SEDE': it has PROFILE, OUTPUT_DIR, X"):
+        course.run("", {"SEDE": "3"}, tmp_path / "build", tmp_path)
+    with pytest.raises(ValueError, match="no notebook begins with '07': choose from 01_x"):
+        course.run("07", {}, tmp_path / "build", tmp_path)
+    with pytest.raises(ValueError, match="default parameters"):
+        course.run("", {"X": "2"}, tmp_path / "build", tmp_path, save=True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"), [("3", 3), ("0.5", 0.5), ("None", None), ("True", True), ("full", "full"), ("a/b c", "a/b c")]
+)
+def test_parameters_as_typed(typed, value):
+    assert course.parse(typed) == value
+
+
+def test_saved_notebook_is_clean(tmp_path):
+    path = write_notebook(tmp_path, "01_x", PARAMETERS, "print(X)")
+    assert course.run("", {}, tmp_path / "build", tmp_path, save=True) in (0,)
+    saved = load(path)
+    assert saved.cells[-1].outputs[0].text == "1\n"
+    assert str(PROJECT) not in nbformat.writes(saved).replace("../build", "")
+    assert "papermill" not in nbformat.writes(saved)
