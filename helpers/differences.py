@@ -465,17 +465,17 @@ def tolerant_difference(
     before, after = _same_size(before, after)
     noise = _noise(before, after)
     a, b = (_denoise(image, noise) for image in (before, after))
-    combine = cv2.max if one_sided else cv2.min
+    combine = np.maximum if one_sided else np.minimum  # OpenCV takes tiny arrays for scalars
     excess = combine(_outside(a, b, tolerance), _outside(b, a, tolerance))
     excess = excess.max(axis=2) if excess.ndim == 3 else excess
-    return cv2.blur(excess, (3, 3)), max(floor, noise_factor * noise)
+    return cv2.blur(excess, (3, 3)).reshape(excess.shape), max(floor, noise_factor * noise)
 
 
 def _outside(image: np.ndarray, other: np.ndarray, tolerance: int) -> np.ndarray:
     """How far each pixel of `image` leaves the range of `other` within the tolerance: float32."""
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * tolerance + 1, 2 * tolerance + 1))
-    high, low = cv2.dilate(other, kernel), cv2.erode(other, kernel)
-    return cv2.max(cv2.max(image - high, low - image), 0)
+    high, low = (operation(other, kernel).reshape(other.shape) for operation in (cv2.dilate, cv2.erode))
+    return np.maximum(np.maximum(image - high, low - image), 0)
 
 
 def _noise(before: np.ndarray, after: np.ndarray) -> float:
@@ -486,7 +486,7 @@ def _noise(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def _denoise(image: np.ndarray, noise: float) -> np.ndarray:
-    return cv2.GaussianBlur(image.astype(np.float32), (0, 0), 0.7 if noise < 1 else 1.0)
+    return cv2.GaussianBlur(image.astype(np.float32), (0, 0), 0.7 if noise < 1 else 1.0).reshape(image.shape)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -649,8 +649,8 @@ def _by_tolerance(
 ) -> tuple[float, np.ndarray, np.ndarray]:
     excess, threshold = tolerant_difference(before, after, tolerance=tolerance, one_sided=one_sided)
     mask = _hysteresis(excess, threshold / sensitivity)
-    changed = float(np.count_nonzero(mask & valid)) / max(1, np.count_nonzero(valid))
-    return 1 - changed, np.clip(excess / 255, 0, 1), mask
+    changed = np.count_nonzero(mask & valid) / max(1, np.count_nonzero(valid))
+    return float(1 - changed), np.clip(excess / 255, 0, 1), mask
 
 
 METHODS: dict[str, Callable[..., tuple[float, np.ndarray, np.ndarray]]] = {

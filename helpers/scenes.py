@@ -222,14 +222,13 @@ def scene_pair(
     spare, spots = spots[-2:], spots[:-2]  # free places for what is added or moved
     present = tuple(_random_thing(rng, spot) for spot in spots)
     plan = _plan(rng, present, spare, int(rng.integers(changes[0], changes[1] + 1)), kinds, several)
-    background = _background(rng, height, width)
+    captions, noise_seed = _captions(rng, plan), int(rng.integers(2**32))
     taken = (nuisance or Nuisance()).sample(rng)
+    background = _background(rng, height, width)  # last: how much it draws depends on the size
     added = [new for _, old, new in plan if old is None]
     replaced = {old: new for _, old, new in plan if old is not None}
     before = _draw(background, present)
     after = _draw(background, [thing for thing in (*(replaced.get(t, t) for t in present), *added) if thing])
-    noise_seed = int(rng.integers(2**32))
-    captions = _captions(rng, plan)
     moved = taken.matrix(before.shape)
     records = tuple(_change(step, (height, width), taken) for step in plan)
     return Pair(before, take(after, taken, noise_seed), records, captions, present, taken, moved)

@@ -1,0 +1,116 @@
+"""`python -m helpers diff` as a user types it: exit status, files, sentences."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from helpers import evaluation, loading, scenes
+from helpers.__main__ import main
+
+
+@pytest.fixture
+def files(tmp_path):
+    pair = scenes.photo_pair(2, name="coffee", edits=(2, 2), nuisance=scenes.CONDITIONS["shift 2 px"])
+    for name, image in (("before", pair.before), ("after", pair.after)):
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG no more")
+    return tmp_path, pair
+
+
+def test_differences(files, capsys):
+    folder, pair = files
+    arguments = ["diff", str(folder / "before.png"), str(folder / "after.png")]
+    assert main([*arguments, "--output", str(folder / "changes.png"), "--json", str(folder / "changes.json")]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("similarity 0.9")
+    record = json.loads((folder / "changes.json").read_text())
+    assert list(record) == ["before", "after", "method", "similarity", "regions"]
+    assert list(record["regions"][0]) == ["x", "y", "width", "height", "area", "strength"]
+    boxes = np.array([[r["x"], r["y"], r["width"], r["height"]] for r in record["regions"]])
+    assert evaluation.score_boxes([(boxes, pair.boxes)]).f1 == 1
+    assert f"x={boxes[0][0]} y={boxes[0][1]}" in out
+    assert loading.read_image(folder / "changes.png").shape[0] == pair.before.shape[0]
+    assert not list(folder.glob("*.part"))
+
+
+def test_no_difference(files, capsys):
+    folder, _ = files
+    assert main(["diff", str(folder / "before.png"), str(folder / "before.png")]) == 0
+    assert "no difference" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", ["pixel", "ssim"])
+def test_classic_methods_and_align(files, method, capsys):
+    folder, _ = files
+    arguments = ["diff", str(folder / "before.png"), str(folder / "after.png"), "--method", method]
+    assert main(arguments) == 1
+    plain = float(capsys.readouterr().out.split()[1])
+    assert main([*arguments, "--align"]) == 1
+    assert float(capsys.readouterr().out.split()[1]) > plain + 0.01
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["before.png", "broken.png"], "broken.png is"),
+        (["before.png", "absent.png"], "absent.png does not exist"),
+        (["before.png", "small.png"], "before is 384x288 and after is 40x30: pass resize=True (--resize"),
+        (["before.png"], "give two image files"),
+        (["before.png", "after.png", "--pairs", "x"], "--pairs goes with --output-dir"),
+        (["before.png", "after.png", "--output-dir", "x"], "--output-dir goes with --pairs"),
+        (["before.png", "after.png", "--json", "nowhere/x.json"], "nowhere is no folder"),
+        (["before.png", "after.png", "--sensitivity", "0"], "sensitivity is 0.0"),
+        (["--pairs", "absent.csv", "--output-dir", "x"], "absent.csv does not exist"),
+    ],
+)
+def test_trouble_is_one_sentence(files, arguments, message, capsys, monkeypatch):
+    folder, _ = files
+    monkeypatch.chdir(folder)
+    Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save("small.png")
+    assert main(["diff", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (folder / "nowhere").exists()
+
+
+def test_many_pairs_go_on_after_a_bad_one(files, capsys):
+    folder, _ = files
+    (folder / "pairs.csv").write_text(
+        "before,after\nbefore.png,after.png\nbefore.png,broken.png\nbefore.png,before.png\n"
+    )
+    arguments = ["diff", "--pairs", str(folder / "pairs.csv"), "--output-dir", str(folder / "out")]
+    assert main(arguments) == 2
+    lines = [json.loads(line) for line in (folder / "out" / "results.jsonl").read_text().splitlines()]
+    assert len(lines[0]["regions"]) == 2
+    assert "regions" not in lines[1]
+    assert "broken.png" in lines[1]["error"]
+    assert lines[2]["regions"] == []
+    assert len(list((folder / "out").glob("*.png"))) == 2
+    assert "3 pairs: 1 differ, 1 do not, 1 bad" in capsys.readouterr().out
+
+
+def test_a_folder_of_pairs(tmp_path):
+    image = scenes.photograph("coffee")[:80, :80]
+    for name in ("1.png", "1_2.png", "x_before.png", "x_after.png"):
+        Image.fromarray(image).save(tmp_path / name)
+    assert main(["diff", "--pairs", str(tmp_path), "--output-dir", str(tmp_path / "out")]) == 0
+    assert len((tmp_path / "out" / "results.jsonl").read_text().splitlines()) == 2
+
+
+def test_from_a_shell(files):
+    folder, _ = files
+    command = [sys.executable, "-m", "helpers", "diff", str(folder / "before.png"), str(folder / "after.png")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == ""
+    done = subprocess.run([*command[:-2], "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for option in ("--method", "--align", "--output", "--json", "--pairs", "--output-dir", "Exit status"):
+        assert option in done.stdout

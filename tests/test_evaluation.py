@@ -1,0 +1,110 @@
+"""Box scores against worked examples and scikit-learn, and every figure of the course drawn once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import precision_recall_curve
+
+from helpers import differences, evaluation, plotting, scenes
+
+
+def test_iou_by_hand():
+    a = [[0, 0, 10, 10], [100, 100, 5, 5]]
+    b = [[5, 0, 10, 10], [0, 0, 10, 10], [2, 2, 2, 2]]
+    assert evaluation.box_iou(a, b) == pytest.approx(np.array([[50 / 150, 1, 4 / 100], [0, 0, 0]]))
+    assert evaluation.box_iou(np.zeros((0, 4)), b).shape == (0, 3)
+
+
+def test_a_true_box_counts_once():
+    true = [[0, 0, 10, 10]]
+    assert evaluation.match_boxes([[0, 0, 9, 10], [0, 0, 10, 10], [50, 50, 5, 5]], true).tolist() == [
+        True,
+        False,
+        False,
+    ]
+    score = evaluation.score_boxes(
+        [(np.array([[0, 0, 9, 10], [0, 0, 10, 10]]), np.array(true)), (np.zeros((0, 4)), true)]
+    )
+    assert (score.true_positives, score.false_positives, score.false_negatives) == (1, 1, 1)
+    assert (score.precision, score.recall, score.f1) == (0.5, 0.5, 0.5)
+    nothing = evaluation.score_boxes([(np.zeros((0, 4)), np.zeros((0, 4)))])
+    assert (nothing.precision, nothing.recall, nothing.f1) == (1, 1, 1)
+
+
+def test_precision_recall_agrees_with_scikit_learn():
+    rng = np.random.default_rng(0)
+    true = np.array([[20 * i, 0, 10, 10] for i in range(30)])
+    right = rng.random(30) < 0.6
+    found = np.where(right[:, None], true, true + [0, 500, 0, 0])
+    strength = rng.random(30)
+    order = np.argsort(-strength)
+    precision, recall = evaluation.precision_recall([(found[order], strength[order], true)])
+    theirs, _, thresholds = precision_recall_curve(right, strength)
+    assert precision == pytest.approx(theirs[:-1][::-1][-len(precision) :][: len(thresholds)])
+    assert recall[-1] == pytest.approx(right.mean())
+
+
+def test_methods_are_compared_on_the_same_pairs():
+    def make(seed, index, *, nuisance, changed):
+        return scenes.photo_pair(seed, index, nuisance=nuisance, edits=(1, 1) if changed else (0, 0))
+
+    def blind(before, after):
+        return differences.Difference("blind", 1.0, [], np.zeros(before.shape[:2], np.float32), None)
+
+    methods = {"tolerant": differences.detect, "blind": blind}
+    conditions = {name: scenes.CONDITIONS[name] for name in ("noise", "clean")}
+    scores = evaluation.compare_methods(methods, conditions, make, pairs=4, seed=0)
+    table = evaluation.score_table(scores, lambda score: score.score.recall)
+    assert list(table.index) == ["noise", "clean"]
+    assert list(table.columns) == ["tolerant", "blind"]
+    assert (table["tolerant"] == 1).all()
+    assert (table["blind"] == 0).all()
+    assert all(score.false_boxes == 0 for score in scores)
+
+
+def test_drawn_regions_lie_on_both_pictures():
+    before, after = np.full((100, 120, 3), 128, np.uint8), np.full((50, 60, 3), 128, np.uint8)
+    after[20:30, 30:40] = 0
+    found = differences.detect(before, after, resize=True, align=False)
+    drawn = plotting.draw_regions(before, after, found)
+    gap = drawn.shape[1] - 240
+    assert drawn.shape[0] == 100
+    color = np.array([0xD5, 0x5E, 0x00])
+    painted = (drawn == color).all(axis=2)
+    x, y, width, height = found.boxes[0]
+    assert painted[y, x : x + width].mean() > 0.8
+    assert painted[y, x + 120 + gap : x + width + 120 + gap].mean() > 0.8
+    assert not painted[: y - 4].any()
+
+
+def test_figures_carry_their_words(monkeypatch):
+    import base64
+    import io
+
+    import IPython.display
+    from PIL import Image
+
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", lambda data, **options: shown.append((data, options)))
+    pair = scenes.scene_pair(0)
+    heat = np.random.default_rng(0).random(pair.before.shape[:2])
+    curves = {"clean": {"pixel": (np.array([1, 0.5]), np.array([0.5, 1]))}}
+    figures = [
+        plotting.images([pair.before, heat], ["before", "heat"]),
+        plotting.pair_with_boxes(pair.before, pair.after, pair.boxes, pair.boxes, title="pair"),
+        plotting.heat_map(pair.before, heat, title="heat", label="0 to 1"),
+        plotting.overlay_slider(pair.before, pair.after, at=0.3),
+        plotting.precision_recall_curves(curves, title="curves"),
+    ]
+    for figure in figures:
+        plotting.show(figure, "what one sees")
+    assert len(shown) == 5
+    for data, options in shown:
+        assert options["metadata"]["image/png"]["alt"] == data["text/plain"] == "what one sees"
+        assert Image.open(io.BytesIO(data["image/png"])).format == "PNG"
+    assert base64.b64encode(shown[0][0]["image/png"])
+    with pytest.raises(ValueError, match="needs alt text"):
+        plotting.show(figures[0], " ")
+    with pytest.raises(ValueError, match="at is 2"):
+        plotting.overlay_slider(pair.before, pair.after, at=2)
