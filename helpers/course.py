@@ -144,8 +144,18 @@ def execute(path: Path, parameters: dict[str, Any], build: Path) -> Run:
     if metrics.is_file():
         result.metrics = json.loads(metrics.read_text())
     if target.is_file():
+        join_streams(target)
         render(target, build / "site")
     return result
+
+
+def join_streams(path: Path) -> None:
+    """Make one output of what a cell printed in several goes: where it is split depends on the moment."""
+    import nbformat
+    from nbconvert.preprocessors import CoalesceStreamsPreprocessor
+
+    notebook, _ = CoalesceStreamsPreprocessor().preprocess(nbformat.read(path, as_version=4), {})
+    nbformat.write(notebook, path)
 
 
 def _changed(path: Path, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -183,10 +193,21 @@ def title(path: Path) -> str:
 
 
 def render(notebook: Path, site: Path) -> Path:
-    """One HTML page; the `classic` template keeps the alt text of figures, which `lab` drops."""
+    """One HTML page; the `classic` template keeps the alt text of figures, which `lab` drops.
+
+    Pictures of the text are embedded. nbconvert takes none from outside the folder that it is given, so their paths are
+    made to count from the top of the project.
+    """
+    import nbformat
     from nbconvert import HTMLExporter
 
-    page, _ = HTMLExporter(template_name="classic").from_filename(str(notebook))
+    content = nbformat.read(notebook, as_version=4)
+    for cell in content.cells:
+        if cell.cell_type == "markdown":
+            cell.source = cell.source.replace("](../", "](")
+    exporter = HTMLExporter(template_name="classic", embed_images=True)
+    resources = {"metadata": {"path": str(ROOT), "name": title(notebook)}}
+    page, _ = exporter.from_notebook_node(content, resources=resources)
     target = site / f"{notebook.stem}.html"
     target.write_text(page, encoding="utf-8")
     return target

@@ -156,13 +156,16 @@ def precision_recall_curves(
         rows, columns, figsize=(10, 2.2 * rows + 0.5), sharex=True, sharey=True, squeeze=False, layout="constrained"
     )
     for axis, (name, methods) in zip(axes.flat, curves.items(), strict=False):
-        for color, (method, (precision, recall)) in zip(SERIES, methods.items(), strict=False):
-            axis.plot(recall, precision, color=color, label=method, linewidth=2)
+        for order, (method, (precision, recall)) in enumerate(methods.items()):
+            width = max(1.5, 4.5 - order)  # the later lines are thinner, so that one sees those below them
+            axis.plot(recall, precision, color=SERIES[order % len(SERIES)], label=method, linewidth=width)
         axis.set(title=name, xlim=(-0.02, 1.02), ylim=(-0.02, 1.05))
         axis.title.set_fontsize(10)
         axis.grid(alpha=0.3)
-    figure.supxlabel("recall", fontsize=10)
-    figure.supylabel("precision", fontsize=10)
+    for axis in axes[-1]:
+        axis.set_xlabel("recall")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("precision")
     figure.suptitle(title, fontsize=11)
     figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=9)
     return figure

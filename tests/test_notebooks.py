@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import copy
 import io
+import os
+import re
+import subprocess
+import sys
 
 import nbformat
 import notebook_checks as checks
@@ -33,12 +37,60 @@ def test_bootstrap_is_the_same_in_all():
     assert len({checks.bootstrap(load(path)) for path in NOTEBOOKS}) == 1
 
 
+def set_up(folder, **environment):
+    """Run the setup cell in a folder; returns the process and, on success, where it found the helpers."""
+    clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "COURSE_REPOSITORY")}
+    source = checks.bootstrap(load(NOTEBOOKS[0])) + "\nprint(runtime.ROOT)"
+    command = [sys.executable, "-c", source]
+    return subprocess.run(command, cwd=folder, env=clean | environment, capture_output=True, text=True, check=False)
+
+
+def test_setup_inside_the_project_does_nothing():
+    for folder in (ROOT, ROOT / "notebooks"):
+        done = set_up(folder)
+        assert done.stdout.strip() == str(ROOT), done.stderr
+        assert not (folder / "course").exists()
+
+
+def test_setup_finds_the_project_on_a_mounted_drive(tmp_path):
+    drive, empty = tmp_path / "drive", tmp_path / "empty"
+    (drive / "my course" / "helpers").mkdir(parents=True)
+    empty.mkdir()
+    for name in ("__init__.py", "runtime.py"):
+        (drive / "my course" / "helpers" / name).write_text((ROOT / "helpers" / name).read_text())
+    done = set_up(empty, COURSE_DRIVE=str(drive))
+    assert done.stdout.strip() == str(drive / "my course"), done.stderr
+
+
+def test_setup_clones_the_address_it_is_given(tmp_path):
+    source = tmp_path / "source"
+    (source / "helpers").mkdir(parents=True)
+    for name in ("__init__.py", "runtime.py"):
+        (source / "helpers" / name).write_text((ROOT / "helpers" / name).read_text())
+    git = ["git", "-C", str(source), "-c", "user.name=test", "-c", "user.email=test@example.org"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *command], check=True)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = set_up(empty, COURSE_REPOSITORY=str(source), COURSE_DRIVE=str(tmp_path / "none"))
+    assert done.stdout.strip() == str(empty / "course"), done.stderr
+
+
+def test_setup_without_an_address_says_what_to_do(tmp_path):
+    done = set_up(tmp_path, COURSE_DRIVE=str(tmp_path / "none"))
+    assert done.returncode == 1
+    assert done.stderr.strip() == "The course is not here: set COURSE_REPOSITORY to the git address of your copy."
+
+
 @pytest.mark.slow
 @every_notebook
 def test_runs_offline_from_another_folder(path, executed):
     process, build = executed(path)
     assert process.returncode == 0, process.stdout + process.stderr
-    assert (build / "site" / f"{path.stem}.html").is_file()
+    page = (build / "site" / f"{path.stem}.html").read_text()
+    assert 'src="../' not in page, "a picture of the text is not embedded"
+    assert page.count("<img") >= 1
+    assert not re.search(r"<img(?![^>]*alt=.{10})", page), "a picture has no alt text"
     assert path.stem in (build / "site" / "index.html").read_text()
     assert (build / path.stem / "metrics.json").is_file()
 
@@ -116,7 +168,7 @@ BREAKS = [
     (checks.figures_described, _no_alt),
     (checks.figures_described, lambda n, cells: n.cells.append(nbformat.v4.new_markdown_cell("![](a.png)"))),
     (checks.small_enough, _set(source="x = 1\n" * 26)),
-    (checks.small_enough, lambda n, cells: n.cells.extend([nbformat.v4.new_code_cell("1")] * 45)),
+    (checks.small_enough, lambda n, cells: n.cells.extend(nbformat.v4.new_code_cell("1") for _ in range(45))),
     (checks.small_enough, _with_output(output_type="stream", name="stdout", text="x" * 2_000_000)),
     (checks.small_enough, lambda n, cells: [cell.update(source="x = 1\n" * 9) for cell in cells]),
     (checks.says_where_it_fails, lambda n, cells: n.update(cells=[c for c in n.cells if c.cell_type == "code"])),
