@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -465,17 +465,17 @@ def tolerant_difference(
     before, after = _same_size(before, after)
     noise = _noise(before, after)
     a, b = (_denoise(image, noise) for image in (before, after))
-    combine = np.maximum if one_sided else np.minimum  # OpenCV takes tiny arrays for scalars
+    combine = np.maximum if one_sided else np.minimum
     excess = combine(_outside(a, b, tolerance), _outside(b, a, tolerance))
-    excess = excess.max(axis=2) if excess.ndim == 3 else excess
+    excess = reduce(np.maximum, cv2.split(excess)).reshape(excess.shape[:2]).astype(np.float32)
     return cv2.blur(excess, (3, 3)).reshape(excess.shape), max(floor, noise_factor * noise)
 
 
 def _outside(image: np.ndarray, other: np.ndarray, tolerance: int) -> np.ndarray:
-    """How far each pixel of `image` leaves the range of `other` within the tolerance: float32."""
+    """How far each pixel of `image` leaves the range of `other` within the tolerance: uint8."""
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * tolerance + 1, 2 * tolerance + 1))
     high, low = (operation(other, kernel).reshape(other.shape) for operation in (cv2.dilate, cv2.erode))
-    return np.maximum(np.maximum(image - high, low - image), 0)
+    return (np.maximum(image, high) - high) + (low - np.minimum(image, low))  # at most one of the two is not 0
 
 
 def _noise(before: np.ndarray, after: np.ndarray) -> float:
@@ -486,7 +486,7 @@ def _noise(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def _denoise(image: np.ndarray, noise: float) -> np.ndarray:
-    return cv2.GaussianBlur(image.astype(np.float32), (0, 0), 0.7 if noise < 1 else 1.0).reshape(image.shape)
+    return cv2.GaussianBlur(image, (0, 0), 0.7 if noise < 1 else 1.0).reshape(image.shape)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -511,8 +511,9 @@ def regions(mask: np.ndarray, strength: np.ndarray, *, merge: int = 0, min_area:
     """
     if mask.shape != strength.shape:
         raise ValueError(f"mask is {mask.shape} and strength is {strength.shape}: give both the same shape")
-    small = mask.astype(np.uint8)
-    near = cv2.dilate(small, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (merge + 1, merge + 1))) if merge else small
+    near = mask.astype(np.uint8)
+    if merge:
+        near = (cv2.distanceTransform(1 - near, cv2.DIST_L2, 5) <= merge / 2).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
     found = []
     for label in range(1, count):
@@ -715,5 +716,6 @@ BOARD_INSPECTION: dict[str, Any] = {
     "min_area": 20,
     "pad": 10,
 }
-"""`detect` for high-contrast line art whose lines lie a few pixels off, as the boards of DeepPCB; its boxes have room
-around the fault, as the annotators drew them. Chosen on every second pair of `deep-pcb/`."""
+"""`detect` for high-contrast line art whose lines lie a few pixels off, as the boards of DeepPCB. Its boxes have room
+around the fault, as the annotators drew them. Chosen on 60 pairs of that dataset: its score there is a fit, no forecast.
+"""

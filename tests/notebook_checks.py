@@ -75,8 +75,13 @@ def one_parameters_cell(notebook) -> list[str]:
 
 
 def bootstrap(notebook) -> str:
-    """The first code cell, which is the same in all notebooks."""
+    """The first code cell, which sets the notebook up."""
     return code_cells(notebook)[0].source
+
+
+def same_bootstrap(notebooks: list) -> list[str]:
+    first, *others = (bootstrap(notebook) for notebook in notebooks)
+    return [f"notebook {i} sets up in its own way" for i, source in enumerate(others, start=2) if source != first]
 
 
 def outputs_present(notebook) -> list[str]:

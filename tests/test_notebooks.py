@@ -34,7 +34,10 @@ def test_static(path, rule):
 
 
 def test_bootstrap_is_the_same_in_all():
-    assert len({checks.bootstrap(load(path)) for path in NOTEBOOKS}) == 1
+    notebooks = [load(path) for path in NOTEBOOKS]
+    assert checks.same_bootstrap(notebooks) == []
+    notebooks.append(broken(lambda notebook, cells: cells[0].update(source=cells[0].source + "\nprint(1)")))
+    assert checks.same_bootstrap(notebooks) == [f"notebook {len(notebooks)} sets up in its own way"]
 
 
 def set_up(folder, **environment):
