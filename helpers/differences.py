@@ -717,5 +717,5 @@ BOARD_INSPECTION: dict[str, Any] = {
     "pad": 10,
 }
 """`detect` for high-contrast line art whose lines lie a few pixels off, as the boards of DeepPCB. Its boxes have room
-around the fault, as the annotators drew them. Chosen on 60 pairs of that dataset: its score there is a fit, no forecast.
+around the fault, as the annotators drew them. Chosen on 60 pairs of that dataset: its score there is a fit.
 """
