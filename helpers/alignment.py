@@ -67,7 +67,7 @@ def align(before: np.ndarray, after: np.ndarray, motion: str = "affine") -> Alig
     -------
     Alignment
         The identity, with `method` "none", where the pictures already lie on each other to a tenth of a pixel, or
-        where no transform makes them correlate better than they do as they are.
+        where no transform makes them agree noticeably better than they do as they are.
 
     Notes
     -----
@@ -89,7 +89,7 @@ def align(before: np.ndarray, after: np.ndarray, motion: str = "affine") -> Alig
         raise ValueError(f"before is {_size(before)} and after is {_size(after)}: align takes images of one size")
     shape = before.shape[:2]
     fine = [_structure(_shrink(_gray(image), FINE)) for image in (before, after)]
-    coarse = [_structure(_shrink(_gray(image), COARSE)) for image in (before, after)] if max(shape) > COARSE else fine
+    coarse = [_structure(_shrink(_gray(image), COARSE)) for image in (before, after)]
     still = Alignment(np.eye(3), np.ones(shape, bool), _correlation(*fine, np.eye(3)), "none")
     if min(shape) < 16 or not all(image.any() for image in fine) or still.confidence > 0.9999:
         return still

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cv2
@@ -154,16 +155,20 @@ def compare_methods(
     seed : the pairs without changes take the next seed.
     iou : least overlap with a true box that counts.
     """
+    if pairs < 1:
+        raise ValueError(f"pairs is {pairs}: give at least 1")
     scores = []
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # one pair a core is faster than one pair over all cores
     try:
         with ThreadPoolExecutor() as pool:
             for condition, nuisance in conditions.items():
-                changed = list(pool.map(lambda i: make_pair(seed, i, nuisance=nuisance, changed=True), range(pairs)))  # noqa: B023
-                same = list(pool.map(lambda i: make_pair(seed + 1, i, nuisance=nuisance, changed=False), range(pairs)))  # noqa: B023
+                made = partial(make_pair, nuisance=nuisance)
+                changed = list(pool.map(partial(made, seed, changed=True), range(pairs)))
+                same = list(pool.map(partial(made, seed + 1, changed=False), range(pairs)))
+                before, after = zip(*((pair.before, pair.after) for pair in changed + same), strict=True)
                 for method, find in methods.items():
-                    found = list(pool.map(lambda pair: find(pair.before, pair.after), changed + same))  # noqa: B023
+                    found = list(pool.map(find, before, after))
                     scores.append(_condition_score(method, condition, found, changed, iou))
     finally:
         cv2.setNumThreads(threads)

@@ -61,6 +61,8 @@ def test_methods_are_compared_on_the_same_pairs():
     assert (table["tolerant"] == 1).all()
     assert (table["blind"] == 0).all()
     assert all(score.false_boxes == 0 for score in scores)
+    with pytest.raises(ValueError, match="pairs is 0"):
+        evaluation.compare_methods(methods, conditions, make, pairs=0, seed=0)
 
 
 def test_drawn_regions_lie_on_both_pictures():
