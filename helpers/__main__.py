@@ -135,7 +135,8 @@ def _diff_many(options: argparse.Namespace) -> int:
                 record = {"before": str(before), "after": str(after), "method": options.method, "error": str(error)}
                 counts[TROUBLE] += 1
             print(json.dumps(record), file=results, flush=True)
-    print(f"{len(pairs)} pair{'s' * (len(pairs) != 1)}: {counts[DIFFERENT]} differ, {counts[SAME]} do not, {counts[TROUBLE]} bad")
+    total = "1 pair" if len(pairs) == 1 else f"{len(pairs)} pairs"
+    print(f"{total}: {counts[DIFFERENT]} differ, {counts[SAME]} do not, {counts[TROUBLE]} bad")
     return max(status for status, count in counts.items() if count)
 
 
