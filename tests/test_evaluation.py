@@ -40,8 +40,8 @@ def test_precision_recall_agrees_with_scikit_learn():
     strength = rng.random(30)
     order = np.argsort(-strength)
     precision, recall = evaluation.precision_recall([(found[order], strength[order], true)])
-    theirs, _, thresholds = precision_recall_curve(right, strength)
-    assert precision == pytest.approx(theirs[:-1][::-1][-len(precision) :][: len(thresholds)])
+    theirs, _, _ = precision_recall_curve(right, strength)
+    assert precision == pytest.approx(theirs[:-1][::-1])
     assert recall[-1] == pytest.approx(right.mean())
 
 
@@ -81,7 +81,6 @@ def test_drawn_regions_lie_on_both_pictures():
 
 
 def test_figures_carry_their_words(monkeypatch):
-    import base64
     import io
 
     import IPython.display
@@ -105,7 +104,6 @@ def test_figures_carry_their_words(monkeypatch):
     for data, options in shown:
         assert options["metadata"]["image/png"]["alt"] == data["text/plain"] == "what one sees"
         assert Image.open(io.BytesIO(data["image/png"])).format == "PNG"
-    assert base64.b64encode(shown[0][0]["image/png"])
     with pytest.raises(ValueError, match="needs alt text"):
         plotting.show(figures[0], " ")
     with pytest.raises(ValueError, match="at is 2"):
