@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -17,6 +16,7 @@ from helpers.images import color as _color
 from helpers.images import gray as _gray
 from helpers.images import shrink as _shrink
 from helpers.images import size as _size
+from helpers.loading import model_weights
 
 __all__ = [
     "BOARD_INSPECTION",
@@ -304,7 +304,7 @@ def _build_resnet50(weights: str | None) -> Callable[[Any], Any]:
         torch.manual_seed(0)
         network = resnet50(weights=None)
     if weights is not None:
-        network.load_state_dict(_state(weights))
+        network.load_state_dict(model_weights(weights, "resnet50"))
     network = network.eval().to(device(), memory_format=torch.channels_last)
     layers = list(network.children())  # conv1, bn1, relu, maxpool, layer1 to layer4, avgpool, fc
     local, rest = torch.nn.Sequential(*layers[:5]), torch.nn.Sequential(*layers[5:-1], torch.nn.Flatten())
@@ -314,26 +314,6 @@ def _build_resnet50(weights: str | None) -> Callable[[Any], Any]:
         return at_stride_4, rest(at_stride_4)
 
     return features
-
-
-def _state(weights: str) -> dict:
-    import torch
-
-    if weights == "imagenet":
-        from torchvision.models import ResNet50_Weights
-
-        try:
-            return ResNet50_Weights.IMAGENET1K_V2.get_state_dict(progress=False, check_hash=True)
-        except OSError as error:
-            raise ConnectionError(
-                "the ImageNet weights of ResNet50 are not on this machine and could not be downloaded: connect to the"
-                " network once, or set WEIGHTS to the path of a checkpoint, or to None for random features"
-            ) from error
-    if not Path(weights).is_file():
-        raise FileNotFoundError(
-            f"WEIGHTS is {weights!r}: use 'imagenet', None, or the path of a checkpoint that exists"
-        )
-    return torch.load(weights, map_location="cpu", weights_only=True)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

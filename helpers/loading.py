@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -191,3 +193,245 @@ def _board_faults(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
         boxes.append((x1, y1, x2 - x1, y2 - y1))
         kinds.append(DEEP_PCB_KINDS[kind])
     return np.array(boxes, dtype=int).reshape(-1, 4), tuple(kinds)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Images with one label each
+
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+def to_tensor(picture: np.ndarray) -> Any:
+    """float32 tensor (3, H, W) of a uint8 array (H, W, 3): divided by 255, then ImageNet's mean and deviation taken."""
+    import torch
+
+    return torch.from_numpy((picture / np.float32(255) - IMAGENET_MEAN) / IMAGENET_STD).permute(2, 0, 1)
+
+
+def to_picture(tensor: Any) -> np.ndarray:
+    """uint8 array (H, W, 3) of a tensor that `to_tensor` made."""
+    values = tensor.permute(1, 2, 0).float().cpu().numpy() * IMAGENET_STD + IMAGENET_MEAN
+    return np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)
+
+
+class LabeledImages:
+    """Images with a label each, as `training.fit` reads them: an item is (tensor, label).
+
+    Attributes
+    ----------
+    labels : int64 array (n,): the index into `names`.
+    names : of the classes.
+    """
+
+    def __init__(self, labels: Sequence[int], names: Sequence[str]) -> None:
+        self.labels, self.names = np.asarray(labels, np.int64), tuple(names)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        """float32 tensor (3, H, W), normalized as `to_tensor` does, and the label."""
+        return to_tensor(self.picture(index)), int(self.labels[index])
+
+    def picture(self, index: int) -> np.ndarray:
+        """The image as uint8 array (H, W, 3)."""
+        raise NotImplementedError
+
+    def name(self, index: int) -> str:
+        """What to call the image: its file name, or its number."""
+        return f"{index}"
+
+    def subset(self, indices: Sequence[int]) -> LabeledImages:
+        """The images at these places, in this order."""
+        return _Subset(self, indices)
+
+    def in_memory(self) -> Pictures:
+        """All images read once and kept: n x H x W x 3 bytes. They must have one size."""
+        return Pictures(np.stack([self.picture(index) for index in range(len(self))]), self.labels, self.names)
+
+
+class Pictures(LabeledImages):
+    """Images in memory: uint8 array (n, H, W, 3), RGB."""
+
+    def __init__(self, images: np.ndarray, labels: Sequence[int], names: Sequence[str]) -> None:
+        super().__init__(labels, names)
+        self.images = images
+
+    def picture(self, index: int) -> np.ndarray:
+        return self.images[index]
+
+
+class ImageFiles(LabeledImages):
+    """Image files, each read when it is asked for and reduced or enlarged to `size` x `size` pixels."""
+
+    def __init__(self, paths: Sequence[Path], labels: Sequence[int], names: Sequence[str], size: int) -> None:
+        super().__init__(labels, names)
+        self.paths, self.size = list(paths), size
+
+    def picture(self, index: int) -> np.ndarray:
+        return resized(read_image(self.paths[index]), self.size)
+
+    def name(self, index: int) -> str:
+        return f"{self.paths[index].parent.name}/{self.paths[index].name}"
+
+
+class TensorFiles(ImageFiles):
+    """Tensor files (`.pt`), one image each: float (3, H, W), normalized as `to_tensor` does, or uint8 (3, H, W)."""
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        tensor = read_tensor(self.paths[index])
+        if tensor.shape[1:] != (self.size, self.size):
+            return to_tensor(self.picture(index)), int(self.labels[index])
+        return tensor, int(self.labels[index])
+
+    def picture(self, index: int) -> np.ndarray:
+        return resized(to_picture(read_tensor(self.paths[index])), self.size)
+
+
+class _Subset(LabeledImages):
+    def __init__(self, whole: LabeledImages, indices: Sequence[int]) -> None:
+        self.whole, self.indices = whole, np.asarray(indices, int)
+        super().__init__(whole.labels[self.indices], whole.names)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        return self.whole[self.indices[index]]
+
+    def picture(self, index: int) -> np.ndarray:
+        return self.whole.picture(self.indices[index])
+
+    def name(self, index: int) -> str:
+        return self.whole.name(self.indices[index])
+
+
+def resized(picture: np.ndarray, size: int) -> np.ndarray:
+    """The picture at `size` x `size` pixels: averaged where it shrinks, interpolated where it grows."""
+    if picture.shape[:2] == (size, size):
+        return picture
+    shrinks = min(picture.shape[:2]) > size
+    return cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+
+
+def read_tensor(path: str | Path) -> Any:
+    """One image from a tensor file: float32 (3, H, W), normalized as `to_tensor` does.
+
+    It is read with `weights_only=True`: a `.pt` file is a pickle, and a hostile one would run its own code.
+
+    Raises
+    ------
+    ImageError
+        The file is absent, holds anything but one tensor, or the tensor is not an image of three channels.
+    """
+    import torch
+
+    if not Path(path).is_file():
+        raise ImageError(f"{path} does not exist")
+    try:
+        tensor = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what torch raises depends on how the file is broken
+        raise ImageError(f"{path} is not a tensor file: only files that torch.save wrote of one tensor are") from error
+    if not isinstance(tensor, torch.Tensor):
+        raise ImageError(f"{path} holds a {type(tensor).__name__}: it must hold one tensor")
+    if tensor.ndim != 3 or tensor.shape[0] != 3:
+        raise ImageError(f"{path} holds a tensor of shape {tuple(tensor.shape)}: it must be (3, H, W)")
+    return to_tensor(tensor.permute(1, 2, 0).numpy()) if tensor.dtype == torch.uint8 else tensor.float()
+
+
+DEFECT_CLASSES = ("sound", "cracked")
+COURSE_TRAINING = 30_000
+_DEFECT_FOLDERS = (
+    ("Negative_tensors", "Positive_tensors", {".pt"}, TensorFiles),
+    ("Negative", "Positive", SUFFIXES, ImageFiles),
+)
+
+
+def defect_images(folder: str | Path, size: int) -> ImageFiles:
+    """Cracked and sound images of a folder, in the order of the course: cracked and sound in turn, by name.
+
+    Parameters
+    ----------
+    folder : holds `Positive_tensors/*.pt` and `Negative_tensors/*.pt` [1]_, or `Positive/` and `Negative/` with images
+        [2]_; or holds one folder that does.
+    size : of the images, pixels.
+
+    Raises
+    ------
+    ValueError
+        The folder holds neither, or nothing of one class.
+
+    References
+    ----------
+    .. [1] IBM, AI Capstone Project with Deep Learning (DL0321EN).
+    .. [2] Özgenel, Concrete Crack Images for Classification, Mendeley Data, 2019.
+    """
+    folder = Path(folder)
+    inside = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    for place in (folder, *inside):
+        for negative, positive, suffixes, kind in _DEFECT_FOLDERS:
+            if (place / negative).is_dir() and (place / positive).is_dir():
+                classes = [_files(place / name, suffixes) for name in (negative, positive)]
+                pairs = [(path, label) for label in (1, 0) for path in enumerate(classes[label])]
+                pairs.sort(key=lambda pair: (pair[0][0], -pair[1]))
+                return kind([path for (_, path), _ in pairs], [label for _, label in pairs], DEFECT_CLASSES, size)
+    raise ValueError(
+        f"{folder} holds no defect images: it needs Positive/ and Negative/, or Positive_tensors/ and Negative_tensors/"
+    )
+
+
+def _files(folder: Path, suffixes: set[str]) -> list[Path]:
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    if not found:
+        raise ValueError(f"{folder} holds no file with one of {', '.join(sorted(suffixes))}")
+    return found
+
+
+def course_split(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices for training and validation as the IBM course splits its tensors: the first 30,000, and the rest.
+
+    Where there are not more than 30,000, the first three quarters.
+    """
+    first = COURSE_TRAINING if count > COURSE_TRAINING else count * 3 // 4
+    return np.arange(first), np.arange(first, count)
+
+
+def model_weights(weights: str | Path, architecture: str) -> dict[str, Any]:
+    """The state dict of a pretrained model.
+
+    Parameters
+    ----------
+    weights : "imagenet" for torchvision's best (downloaded once), or the path of a `.pt` or `.safetensors` checkpoint.
+    architecture : torchvision's name, as "resnet18".
+
+    Raises
+    ------
+    ConnectionError
+        The ImageNet weights are neither on disk nor to be had.
+    FileNotFoundError, ValueError
+        There is no such checkpoint, or it holds no weights.
+    """
+    import torch
+
+    if str(weights) == "imagenet":
+        from torchvision.models import get_model_weights
+
+        try:
+            return get_model_weights(architecture).DEFAULT.get_state_dict(progress=False, check_hash=True)
+        except OSError as error:
+            raise ConnectionError(
+                f"the ImageNet weights of {architecture} are not on this machine and could not be downloaded: connect"
+                " to the network once, or set WEIGHTS to the path of a checkpoint, or to None"
+            ) from error
+    path = Path(weights)
+    if not path.is_file():
+        raise FileNotFoundError(f"WEIGHTS is {str(weights)!r}: use 'imagenet', None, or a checkpoint that exists")
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what torch raises depends on how the file is broken
+        raise ValueError(f"{path} is not a checkpoint: save one with torch.save(model.state_dict(), path)") from error
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise ValueError(f"{path} holds no state dict: save one with torch.save(model.state_dict(), path)")
+    return state

@@ -128,3 +128,123 @@ def test_deep_pcb_format(tmp_path):
         list(loading.deep_pcb(tmp_path))
     with pytest.raises(ValueError, match="no DeepPCB pairs"):
         list(loading.deep_pcb(tmp_path / "nowhere"))
+
+
+# Images with labels
+
+
+def course_tensors(folder, count=3, size=24):
+    import torch
+
+    rng = np.random.default_rng(0)
+    for name in ("Positive_tensors", "Negative_tensors"):
+        (folder / name).mkdir(parents=True)
+        for index in range(count):
+            picture = rng.integers(0, 256, (size, size, 3)).astype(np.uint8)
+            torch.save(loading.to_tensor(picture).contiguous(), folder / name / f"{index}.pt")
+    return folder
+
+
+def test_tensor_is_normalized_as_torchvision_does():
+    import torch
+    from torchvision.transforms import v2
+
+    steps = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
+    steps.append(v2.Normalize(loading.IMAGENET_MEAN.tolist(), loading.IMAGENET_STD.tolist()))
+    tensor = loading.to_tensor(PHOTO)
+    torch.testing.assert_close(tensor, v2.Compose(steps)(PHOTO.copy()).as_subclass(torch.Tensor), atol=1e-5, rtol=0)
+    assert np.array_equal(loading.to_picture(tensor), PHOTO)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_course_tensors(tmp_path, nested):
+    import torch
+
+    place = course_tensors(tmp_path / "inner" if nested else tmp_path)
+    data = loading.defect_images(tmp_path, 24)
+    assert data.labels.tolist() == [1, 0, 1, 0, 1, 0]
+    assert [data.name(i) for i in range(3)] == [
+        "Positive_tensors/0.pt",
+        "Negative_tensors/0.pt",
+        "Positive_tensors/1.pt",
+    ]
+    expected = torch.load(place / "Positive_tensors" / "1.pt", weights_only=True)
+    tensor, label = data[2]
+    assert torch.equal(tensor, expected)
+    assert label == 1
+    smaller, _ = loading.defect_images(tmp_path, 12)[2]
+    assert smaller.shape == (3, 12, 12)
+    assert abs(smaller.mean() - expected.mean()) < 0.05
+
+
+def test_course_split():
+    train, validation = loading.course_split(40_000)
+    assert (len(train), len(validation)) == (30_000, 10_000)
+    assert train[-1] + 1 == validation[0]
+    assert [len(part) for part in loading.course_split(8)] == [6, 2]
+
+
+def test_image_folders_subsets_and_memory(tmp_path):
+    for name, value in (("Positive", 200), ("Negative", 50)):
+        (tmp_path / name).mkdir()
+        for index in range(2):
+            save(tmp_path / name / f"{index}.png", np.full((30, 40, 3), value + index, np.uint8))
+    data = loading.defect_images(tmp_path, 16)
+    assert data.picture(0).shape == (16, 16, 3)
+    kept = data.in_memory()
+    assert [int(image[0, 0, 0]) for image in kept.images] == [200, 50, 201, 51]
+    part = data.subset([3, 0])
+    assert part.labels.tolist() == [0, 1]
+    assert part.name(0) == "Negative/1.png"
+    assert part.picture(1)[0, 0, 0] == 200
+    assert part[1][1] == 1
+    assert part.in_memory().subset([1]).picture(0)[0, 0, 0] == 200
+
+
+def test_files_that_are_no_tensors_are_refused_by_name(tmp_path):
+    import torch
+
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "evil.txt"), "w"))
+
+    import pickle
+
+    torch.save({"a": torch.zeros(3, 4, 4)}, tmp_path / "dict.pt")
+    torch.save(torch.zeros(4, 4), tmp_path / "flat.pt")
+    (tmp_path / "text.pt").write_text("hello")
+    (tmp_path / "evil.pt").write_bytes(pickle.dumps(Evil()))
+    torch.save(Evil(), tmp_path / "evil2.pt")
+    torch.save(torch.zeros(3, 4, 4), tmp_path / "whole.pt")
+    (tmp_path / "cut.pt").write_bytes((tmp_path / "whole.pt").read_bytes()[:300])
+    for name, message in {
+        "dict.pt": "holds a dict: it must hold one tensor",
+        "flat.pt": r"holds a tensor of shape \(4, 4\): it must be \(3, H, W\)",
+        "text.pt": "is not a tensor file",
+        "evil.pt": "is not a tensor file",
+        "evil2.pt": "is not a tensor file",
+        "cut.pt": "is not a tensor file",
+        "absent.pt": "does not exist",
+    }.items():
+        with pytest.raises(loading.ImageError, match=f"{name} {message}"):
+            loading.read_tensor(tmp_path / name)
+    assert not (tmp_path / "evil.txt").exists(), "a hostile pickle must not run"
+    assert loading.read_tensor(tmp_path / "whole.pt").shape == (3, 4, 4)
+
+
+def test_uint8_tensors_are_normalized(tmp_path):
+    import torch
+
+    torch.save(torch.from_numpy(PHOTO.transpose(2, 0, 1).copy()), tmp_path / "a.pt")
+    assert torch.equal(loading.read_tensor(tmp_path / "a.pt"), loading.to_tensor(PHOTO))
+
+
+def test_folders_without_defect_images_are_named(tmp_path):
+    with pytest.raises(ValueError, match="holds no defect images: it needs Positive/ and Negative/, or Positive_ten"):
+        loading.defect_images(tmp_path, 16)
+    with pytest.raises(ValueError, match="nowhere holds no defect images"):
+        loading.defect_images(tmp_path / "nowhere", 16)
+    for name in ("Positive", "Negative"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(ValueError, match="Negative holds no file with one of"):
+        loading.defect_images(tmp_path, 16)
