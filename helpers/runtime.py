@@ -116,12 +116,12 @@ def precision(on: Any = None) -> str:
     return "fp32"
 
 
-def autocast(on: Any = None) -> Any:
-    """A context in which PyTorch computes in the `precision()` of the device; in fp32 it does nothing."""
+def autocast(on: Any = None, to: str | None = None) -> Any:
+    """A context in which PyTorch computes in "bf16" or "fp32"; None takes the `precision()` of the device."""
     import torch
 
     on = on or device()
-    return torch.autocast(on.type, dtype=torch.bfloat16, enabled=precision(on) == "bf16")
+    return torch.autocast(on.type, dtype=torch.bfloat16, enabled=(to or precision(on)) == "bf16")
 
 
 def versions(*packages: str) -> str:
@@ -164,7 +164,7 @@ def check(name: str, value: float, *, at_least: float | None = None, at_most: fl
 
 def _record(name: str, entry: dict) -> None:
     path = _output_folder / "metrics.json"
-    metrics = json.loads(path.read_text()) if path.is_file() else {}
+    metrics = read_json(path) if path.is_file() else {}
     metrics[name] = entry
     write_json(path, metrics)
 
@@ -176,6 +176,11 @@ def write_json(path: str | Path, value: Any) -> Path:
     neighbor.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
     os.replace(neighbor, path)
     return path
+
+
+def read_json(path: str | Path) -> Any:
+    """What a JSON file holds."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
 def show_source(*things: Any) -> Any:

@@ -1,0 +1,507 @@
+"""One training loop on Hugging Face Accelerate for every torch notebook: `fit()`; and `predict()` after it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import gather_object
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from helpers.runtime import autocast, device, read_json, write_json
+from helpers.runtime import precision as best_precision
+
+PRECISIONS = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+KEPT_CHECKPOINTS = 2
+
+logging.getLogger("accelerate.checkpointing").setLevel(logging.ERROR)  # it tells of every file that it writes
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says where it stopped and what to change."""
+
+
+@dataclass
+class History:
+    """What happened in training; `history.json` holds the same.
+
+    Attributes
+    ----------
+    step_loss : training loss of each optimizer step, the mean over its samples (of this process's share of them).
+    learning_rate : of the first parameter group, each step.
+    epochs : a dict an epoch: "epoch" (from 1), "train_loss", "train_<metric>" (means over the batches as they were
+        trained on), and, with validation data, "val_loss", "val_<metric>" (over all of it after the epoch).
+    best_epoch : the epoch whose weights the model has now; None without validation data.
+    stopped_early : whether `patience` ended it.
+    """
+
+    step_loss: list[float] = field(default_factory=list)
+    learning_rate: list[float] = field(default_factory=list)
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int | None = None
+    stopped_early: bool = False
+
+    def column(self, name: str) -> list[float]:
+        """One value of each epoch, as "val_accuracy"."""
+        return [epoch[name] for epoch in self.epochs]
+
+
+def classification(model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of a batch (inputs, labels), and the logits (n, classes)."""
+    inputs, labels = batch
+    logits = model(inputs)
+    return nn.functional.cross_entropy(logits.float(), labels), logits
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> float:
+    """Share of the rows of `logits` (n, classes) whose largest entry is at the label."""
+    return (logits.argmax(dim=1) == labels).float().mean().item()
+
+
+def one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+    """The one-cycle schedule [1]_: up to the optimizer's rate over the first third of the steps, then down to nothing.
+
+    References
+    ----------
+    .. [1] Smith and Topin, Super-Convergence, 2019.
+    """
+    rates = [group["lr"] for group in optimizer.param_groups]
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The arguments of `fit` that say what happens; a resumed run must have the same."""
+
+    samples: int
+    batch_size: int
+    accumulate: int
+    seed: int
+    precision: str
+    clip: float | None
+    epochs: int | None  # None where the schedule does not depend on it
+
+
+@dataclass
+class _Progress:
+    """Where training stands: with the weights, all that a resumed run needs."""
+
+    epoch: int = 0  # finished epochs
+    step: int = 0  # optimizer steps done in the epoch after those
+    sums: dict[str, float] = field(default_factory=dict)  # over the samples of that epoch
+    seen: int = 0
+    best: float | None = None
+    waited: int = 0  # epochs since the best
+    history: History = field(default_factory=History)
+
+
+def fit(
+    model: nn.Module,
+    train: Any,
+    validation: Any = None,
+    *,
+    epochs: int,
+    batch_size: int,
+    folder: str | Path | None = None,
+    loss: Callable[[nn.Module, Any], tuple[Tensor, Tensor | None]] = classification,
+    metrics: dict[str, Callable[[Tensor, Tensor], float]] | None = None,
+    optimizer: Callable[[list], torch.optim.Optimizer] | torch.optim.Optimizer | None = None,
+    learning_rate: float = 1e-3,
+    scheduler: Callable[[torch.optim.Optimizer, int], Any] | None = None,
+    schedule: str = "step",
+    precision: str | None = None,
+    accumulate: int = 1,
+    clip: float | None = None,
+    augment: Callable[[Any], Any] | None = None,
+    monitor: str = "loss",
+    patience: int | None = None,
+    checkpoint_every: int | None = None,
+    resume: bool = False,
+    seed: int = 0,
+    workers: int = 0,
+    progress: bool = True,
+) -> History:
+    """Train a model; under `accelerate launch`, on several processes or GPUs.
+
+    Parameters
+    ----------
+    model : trained in place. Parameters that need no gradient stay as they are.
+    train, validation : datasets with `len()` and `[index]`; an item is (input, label) or what `loss` understands.
+    epochs, batch_size : 1 or more; the batch is that of all processes together.
+    folder : for `history.json`, `best.safetensors` and checkpoints; None keeps everything in memory. What an earlier
+        run left there is removed, unless `resume`.
+    loss : function of (model, batch) that returns the mean loss of the batch and its outputs (or None).
+    metrics : name -> function of (outputs, labels), higher is better; None takes `accuracy`. They need items of
+        (input, label) and a loss that returns outputs; {} takes none.
+    optimizer : a function of the list of trainable parameters, or an optimizer; None is Adam at `learning_rate`.
+    scheduler : function of (optimizer, how often it will be stepped), as `one_cycle`.
+    schedule : "step" or "epoch": when the scheduler is stepped. `ReduceLROnPlateau` gets the validation loss.
+    precision : "fp32", "bf16", "fp16" (GPU), or None for the best of the device.
+    accumulate : batches an optimizer step; the gradient is that of their samples taken together.
+    clip : largest norm of the gradient.
+    augment : function of a batch on the device, for training only. Randomness belongs here (or into a dataset read
+        with `workers=0`): its state is in the checkpoints.
+    monitor : what decides on the best epoch: "loss" (lowest) or a metric (highest), on the validation data.
+    patience : stop when that many epochs in a row were not better.
+    checkpoint_every : optimizer steps between checkpoints, on top of the one after each epoch.
+    resume : go on from the newest checkpoint in `folder`, if there is one. On a CPU the result is bit for bit that of
+        a run that was never interrupted.
+    seed : decides the order of the samples.
+    workers : processes that load data.
+    progress : show a text bar; in a notebook it is cleared, with whatever its cell printed before.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    TrainingError
+        The loss became NaN or infinite (epoch, step and samples are named), the GPU ran out of memory, or the
+        checkpoint to resume belongs to other arguments.
+    ValueError
+        An argument is out of range.
+    """
+    _refuse(train, epochs=epochs, batch_size=batch_size, accumulate=accumulate, precision=precision, schedule=schedule)
+    if (patience or monitor != "loss") and validation is None:
+        raise ValueError("patience and monitor need validation data")
+    if resume and folder is None:
+        raise ValueError("resume needs the folder of the run to go on with")
+    metrics = {"accuracy": accuracy} if metrics is None else metrics
+    if monitor != "loss" and monitor not in metrics:
+        raise ValueError(f"monitor is {monitor!r}: choose from {', '.join(['loss', *metrics])}")
+    precision = precision or best_precision()
+    AcceleratorState._reset_state()  # a process may fit several models, each in its precision
+    accelerator = Accelerator(cpu=device().type == "cpu", mixed_precision=PRECISIONS[precision])
+    if batch_size < accelerator.num_processes:
+        raise ValueError(f"batch_size is {batch_size}: with {accelerator.num_processes} processes give at least that")
+
+    steps_per_epoch = math.ceil(math.ceil(len(train) / batch_size) / accumulate)
+    model.to(memory_format=torch.channels_last)  # twice as fast on a CPU; only 4-D weights are affected
+    optimizer = _make_optimizer(model, optimizer, learning_rate)
+    rates = scheduler and scheduler(optimizer, epochs * (steps_per_epoch if schedule == "step" else 1))
+    plain = model
+    model, optimizer = accelerator.prepare(model, optimizer)
+    if rates is not None:
+        accelerator.register_for_checkpointing(rates)
+    by_step = rates is not None and schedule == "step"
+    plan = _Plan(len(train), batch_size, accumulate, seed, precision, clip, epochs if by_step else None)
+    store = _Store(folder, accelerator, plan)
+    state = store.resume() if resume else store.clear()
+    history = state.history
+
+    with _bar(epochs * steps_per_epoch, progress and accelerator.is_main_process) as bar, _memory(batch_size):
+        bar.update(state.epoch * steps_per_epoch + state.step)
+        while state.epoch < epochs and not history.stopped_early:
+            model.train()
+            shares = _batches(len(train), batch_size, seed, state.epoch, accelerator)
+            groups = [shares[i : i + accumulate] for i in range(0, len(shares), accumulate)][state.step :]
+            loader = _loader(train, [mine for group in groups for mine, _ in group], workers, seed + state.epoch)
+            batches = iter(loader)
+            for group in groups:
+                size = sum(total for _, total in group)
+                step_loss = 0.0
+                for number, (mine, _) in enumerate(group):
+                    batch = _to(next(batches), accelerator.device)
+                    batch = augment(batch) if augment else batch
+                    last = number == len(group) - 1
+                    with contextlib.nullcontext() if last else accelerator.no_sync(model):
+                        value, outputs = loss(model, batch)
+                        _hold_finite(value, state, mine)
+                        # processes' gradients are averaged: this weight makes it the mean over all samples of the step
+                        accelerator.backward(value * (len(mine) * accelerator.num_processes / size))
+                    step_loss += value.item() * len(mine)
+                    _add(state, value, outputs, batch, metrics, len(mine))
+                if clip is not None:
+                    accelerator.clip_grad_norm_(model.parameters(), clip)
+                history.learning_rate.append(optimizer.param_groups[0]["lr"])
+                history.step_loss.append(step_loss / sum(len(mine) for mine, _ in group))
+                optimizer.step()
+                optimizer.zero_grad()
+                if by_step and not accelerator.optimizer_step_was_skipped:
+                    rates.step()
+                state.step += 1
+                bar.update()
+                bar.set_postfix_str(f"epoch {state.epoch + 1}, loss {history.step_loss[-1]:.3f}", refresh=False)
+                if checkpoint_every and state.step < steps_per_epoch and state.step % checkpoint_every == 0:
+                    store.save(state)
+            _finish_epoch(accelerator, model, validation, state, loss=loss, metrics=metrics, batch_size=batch_size)
+            epoch = history.epochs[-1]
+            if rates is not None and schedule == "epoch":
+                plateau = isinstance(rates, torch.optim.lr_scheduler.ReduceLROnPlateau)
+                rates.step(*[epoch["val_loss" if validation is not None else "train_loss"]] * plateau)
+            if validation is not None:
+                if _is_better(epoch[f"val_{monitor}"], state.best, lower=monitor == "loss"):
+                    state.best, state.waited, history.best_epoch = epoch[f"val_{monitor}"], 0, state.epoch
+                    store.save_best(plain)
+                else:
+                    state.waited += 1
+                    history.stopped_early = patience is not None and state.waited >= patience
+            store.save(state)
+    if validation is not None:
+        store.load_best(plain)
+    accelerator.free_memory()
+    return history
+
+
+@torch.inference_mode()
+def predict(
+    model: nn.Module, dataset: Any, *, batch_size: int = 200, precision: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Outputs and labels of a dataset, in its order, with the model in evaluation mode on the device it lies on.
+
+    Parameters
+    ----------
+    precision : "fp32", "bf16", or None for the best of the device.
+
+    Returns
+    -------
+    outputs : float32 array (n, classes), logits.
+    labels : array (n, ...).
+    """
+    on = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    found = []
+    for inputs, labels in DataLoader(dataset, batch_size):
+        with autocast(on, precision):
+            found.append((model(inputs.to(on)).float().cpu(), labels))
+    model.train(was_training)
+    outputs, labels = zip(*found, strict=True)
+    return torch.cat(outputs).numpy(), torch.cat(labels).numpy()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The parts of the loop
+
+
+def _refuse(train, *, epochs, batch_size, accumulate, precision, schedule) -> None:
+    if len(train) == 0:
+        raise ValueError("the training data is empty")
+    for name, value in {"epochs": epochs, "batch_size": batch_size, "accumulate": accumulate}.items():
+        if value < 1:
+            raise ValueError(f"{name} is {value}: give at least 1")
+    if precision is not None and precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}: choose from {', '.join(PRECISIONS)}")
+    if precision == "fp16" and device().type != "cuda":
+        raise ValueError("precision is 'fp16', which needs a CUDA GPU: choose 'bf16' or 'fp32'")
+    if schedule not in ("step", "epoch"):
+        raise ValueError(f"schedule is {schedule!r}: choose 'step' or 'epoch'")
+
+
+def _make_optimizer(model, optimizer, learning_rate) -> torch.optim.Optimizer:
+    if isinstance(optimizer, torch.optim.Optimizer):
+        return optimizer
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trainable:
+        raise ValueError("no parameter of the model needs a gradient: there is nothing to train")
+    return optimizer(trainable) if optimizer else torch.optim.Adam(trainable, lr=learning_rate)
+
+
+def _batches(samples, batch_size, seed, epoch, accelerator) -> list[tuple[list[int], int]]:
+    """This process's share of each batch of an epoch, and how many samples that batch has over all processes.
+
+    Every sample comes once an epoch. The batches are as equal as can be, so none is a lonely remainder.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(samples)
+    batches = np.array_split(order, math.ceil(samples / batch_size))
+    rank, ranks = accelerator.process_index, accelerator.num_processes
+    return [(batch[rank::ranks].tolist(), len(batch)) for batch in batches]
+
+
+def _loader(dataset: Any, batches: Sequence[list[int]], workers: int, seed: int) -> DataLoader:
+    """Reads the batches in order; its own generator leaves the state of the global one alone."""
+    generator = torch.Generator().manual_seed(seed)
+    return DataLoader(dataset, batch_sampler=batches, num_workers=workers, generator=generator)
+
+
+def _to(batch: Any, on: torch.device) -> Any:
+    if isinstance(batch, Tensor):
+        return batch.to(on, non_blocking=True)
+    if isinstance(batch, dict):
+        return {name: _to(value, on) for name, value in batch.items()}
+    return type(batch)(_to(value, on) for value in batch) if isinstance(batch, (list, tuple)) else batch
+
+
+def _hold_finite(value: Tensor, state: _Progress, samples: list[int]) -> None:
+    if not torch.isfinite(value):
+        listed = ", ".join(map(str, samples[:8])) + (", ..." if len(samples) > 8 else "")
+        raise TrainingError(
+            f"the loss became {value.item()} in epoch {state.epoch + 1}, step {state.step + 1}, on the batch of samples"
+            f" {listed}: lower learning_rate, set clip, or look at those samples"
+        )
+
+
+def _add(state: _Progress, value: Tensor, outputs: Any, batch: Any, metrics: dict, count: int) -> None:
+    values = {"loss": value.item()}
+    if metrics and outputs is not None:
+        values |= {name: metric(outputs.detach(), batch[1]) for name, metric in metrics.items()}
+    for name, one in values.items():
+        state.sums[name] = state.sums.get(name, 0.0) + one * count
+    state.seen += count
+
+
+def _finish_epoch(accelerator, model, validation, state, *, loss, metrics, batch_size) -> None:
+    """Write the epoch's line of the history and set the counters back."""
+    parts = gather_object([(state.sums, state.seen)])
+    seen = sum(count for _, count in parts)
+    epoch = {f"train_{name}": sum(sums[name] for sums, _ in parts) / seen for name in state.sums}
+    if validation is not None:
+        epoch |= _validate(accelerator, model, validation, loss=loss, metrics=metrics, batch_size=batch_size)
+    state.epoch, state.step, state.sums, state.seen = state.epoch + 1, 0, {}, 0
+    state.history.epochs.append({"epoch": state.epoch, **epoch})
+
+
+@torch.no_grad()
+def _validate(accelerator, model, dataset, *, loss, metrics, batch_size) -> dict[str, float]:
+    """Loss and metrics over the whole validation data, each process taking its share of it."""
+    model.eval()
+    mine = range(accelerator.process_index, len(dataset), accelerator.num_processes)
+    batches = [list(mine[i : i + batch_size]) for i in range(0, len(mine), batch_size)]
+    total, kept = 0.0, []
+    for indices, batch in zip(batches, _loader(dataset, batches, 0, 0), strict=True):
+        batch = _to(batch, accelerator.device)
+        value, outputs = loss(model, batch)
+        total += value.item() * len(indices)
+        if metrics and outputs is not None:
+            kept.append((outputs.float().cpu(), batch[1].cpu()))
+    values = {"val_loss": sum(gather_object([total])) / len(dataset)}
+    kept = gather_object(kept)
+    if kept:
+        outputs, labels = (torch.cat(column) for column in zip(*kept, strict=True))
+        values |= {f"val_{name}": metric(outputs, labels) for name, metric in metrics.items()}
+    return values
+
+
+def _is_better(value: float, best: float | None, *, lower: bool) -> bool:
+    return best is None or (value < best if lower else value > best)
+
+
+@contextlib.contextmanager
+def _memory(batch_size: int) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"the GPU ran out of memory at batch_size={batch_size}: lower batch_size, and raise accumulate by the same"
+            " factor to keep the steps as they are"
+        ) from error
+
+
+@contextlib.contextmanager
+def _bar(steps: int, shown: bool) -> Iterator[Any]:
+    """A text bar; a notebook's output is cleared after it, so that nothing of it stays on the page."""
+    from tqdm import tqdm
+
+    in_notebook = "ipykernel" in sys.modules
+    with tqdm(total=steps, disable=not shown, leave=False, mininterval=1.0, ncols=90, file=sys.stdout) as bar:
+        yield bar
+    if shown and in_notebook:
+        from IPython.display import clear_output
+
+        clear_output()
+
+
+class _Store:
+    """What a run leaves on disk. A checkpoint is written beside its place and moved there whole."""
+
+    def __init__(self, folder: str | Path | None, accelerator: Accelerator, plan: _Plan) -> None:
+        self.folder = None if folder is None else Path(folder)
+        self.accelerator, self.plan = accelerator, plan
+        self.best_in_memory: dict[str, Tensor] | None = None
+
+    def clear(self) -> _Progress:
+        if self.folder is not None:
+            with self._main_only() as main:
+                if main:
+                    self.folder.mkdir(parents=True, exist_ok=True)
+                    for path in self.folder.glob("checkpoint-*"):
+                        shutil.rmtree(path)
+                    for name in ("best.safetensors", "history.json"):
+                        (self.folder / name).unlink(missing_ok=True)
+        return _Progress()
+
+    def checkpoints(self) -> list[Path]:
+        """Whole checkpoints, oldest first."""
+        found = self.folder.glob("checkpoint-*") if self.folder.is_dir() else []
+        return sorted(path for path in found if re.fullmatch(r"checkpoint-\d+", path.name))
+
+    def save(self, state: _Progress) -> None:
+        if self.folder is None:
+            return
+        target = self.folder / f"checkpoint-{len(state.history.step_loss):08}"
+        part = target.with_name(target.name + ".part")
+        with self._main_only() as main:
+            if main:
+                for left in self.folder.glob("checkpoint-*.part"):
+                    shutil.rmtree(left)
+        self.accelerator.save_state(str(part), safe_serialization=True)
+        sums = gather_object([(state.sums, state.seen)])
+        with self._main_only() as main:
+            if main:
+                write_json(part / "progress.json", {**asdict(state), "sums": sums, "plan": asdict(self.plan)})
+                os.replace(part, target)
+                write_json(self.folder / "history.json", asdict(state.history))
+                for old in self.checkpoints()[:-KEPT_CHECKPOINTS]:
+                    shutil.rmtree(old)
+
+    def resume(self) -> _Progress:
+        found = self.checkpoints()
+        if not found:
+            return self.clear()
+        saved = read_json(found[-1] / "progress.json")
+        differing = [name for name, value in asdict(self.plan).items() if saved["plan"][name] != value]
+        if differing:
+            name = differing[0]
+            raise TrainingError(
+                f"the run in {self.folder} had {name}={saved['plan'][name]} and this one has"
+                f" {name}={getattr(self.plan, name)}: resume it with the same, or start anew with resume=False"
+            )
+        self.accelerator.load_state(str(found[-1]))
+        sums = saved["sums"]
+        if len(sums) == self.accelerator.num_processes:
+            mine, seen = sums[self.accelerator.process_index]
+        else:  # another number of processes: one of them takes over all that was counted
+            names = {name for part, _ in sums for name in part}
+            mine = {name: sum(part[name] for part, _ in sums) for name in names}
+            seen = sum(count for _, count in sums)
+            if not self.accelerator.is_main_process:
+                mine, seen = dict.fromkeys(names, 0.0), 0
+        kept = {name: saved[name] for name in ("epoch", "step", "best", "waited")}
+        return _Progress(**kept, sums=mine, seen=seen, history=History(**saved["history"]))
+
+    def save_best(self, model: nn.Module) -> None:
+        weights = {name: value.detach().cpu().clone().contiguous() for name, value in model.state_dict().items()}
+        if self.folder is None:
+            self.best_in_memory = weights
+            return
+        with self._main_only() as main:
+            if main:
+                part = self.folder / "best.safetensors.part"
+                save_file(weights, part)
+                os.replace(part, self.folder / "best.safetensors")
+
+    def load_best(self, model: nn.Module) -> None:
+        best = self.best_in_memory if self.folder is None else load_file(self.folder / "best.safetensors")
+        model.load_state_dict(best)
+
+    @contextlib.contextmanager
+    def _main_only(self) -> Iterator[bool]:
+        """True on the main process; the others wait until it is through."""
+        yield self.accelerator.is_main_process
+        self.accelerator.wait_for_everyone()

@@ -1,0 +1,293 @@
+"""The training loop: it learns, stops, resumes bit for bit, runs on several processes, and says what went wrong."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+
+from helpers import training
+
+SCRIPT = ROOT / "tests" / "train_script.py"
+
+
+def run(tmp_path, name, *options, folder=None, processes=1, expect=0):
+    """Run the script; returns what it saved, or None where it was killed."""
+    output = tmp_path / f"{name}.pt"
+    launcher = [sys.executable]
+    if processes > 1:
+        launcher += ["-m", "accelerate.commands.launch", "--cpu", "--num_machines=1", "--mixed_precision=no"]
+        launcher += [f"--num_processes={processes}", "--num_cpu_threads_per_process=1", "--main_process_port=0"]
+    command = [*launcher, str(SCRIPT), str(folder or tmp_path / name), str(output), *options]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == expect, done.stdout + done.stderr
+    return torch.load(output, weights_only=False) if output.is_file() else None
+
+
+def same_bits(a, b):
+    return all(torch.equal(a["weights"][name], b["weights"][name]) for name in a["weights"])
+
+
+@pytest.mark.parametrize("moment", ["step", "save"])
+def test_killed_and_resumed_is_bit_for_bit_the_same(tmp_path, moment):
+    whole = run(tmp_path, "whole")
+    folder = tmp_path / "killed"
+    assert run(tmp_path, "killed", "--die", moment, folder=folder, expect=-signal.SIGKILL) is None
+    left = sorted(path.name for path in folder.glob("checkpoint-*"))
+    assert left
+    assert any(name.endswith(".part") for name in left) == (moment == "save"), left
+    resumed = run(tmp_path, "resumed", "--resume", folder=folder)
+    assert same_bits(whole, resumed)
+    assert whole["history"] == resumed["history"]
+    assert not list(folder.glob("*.part"))
+
+
+def test_resume_replays_no_sample_and_continues_the_random_state(tmp_path):
+    """The killed run stopped in the middle of an epoch: only the samples after its checkpoint are read again."""
+    folder, seen = tmp_path / "killed", tmp_path / "seen"
+    seen.mkdir()
+    run(tmp_path, "killed", "--die", "step", folder=folder, expect=-signal.SIGKILL)
+    progress = json.loads((sorted(folder.glob("checkpoint-*"))[-1] / "progress.json").read_text())
+    assert progress["epoch"] == 2
+    assert 0 < progress["step"] < 9
+    run(tmp_path, "resumed", "--resume", "--seen", str(seen), folder=folder)
+    read = (seen / "0.txt").read_text().split()
+    assert len(read) == len(set(read)) < 130
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path):
+    first = run(tmp_path, "first", folder=tmp_path / "run")
+    again = run(tmp_path, "again", "--resume", folder=tmp_path / "run")
+    assert same_bits(first, again)
+    assert first["history"] == again["history"]
+
+
+def test_two_processes_train_the_same_model(tmp_path):
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    one = run(tmp_path, "one", "--plain")
+    two = run(tmp_path, "two", "--plain", "--seen", str(seen), processes=2)
+    for name, value in one["weights"].items():
+        torch.testing.assert_close(two["weights"][name], value, atol=1e-5, rtol=1e-4)
+    read = [(seen / f"{rank}.txt").read_text().split() for rank in (0, 1)]
+    assert sorted(map(int, read[0] + read[1])) == sorted(3 * list(range(130))), "each sample once an epoch"
+    for ours, theirs in zip(one["history"]["epochs"], two["history"]["epochs"], strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-5)
+    assert two["history"]["epochs"][-1]["val_accuracy"] >= 0.9
+
+
+def test_two_processes_reach_the_same_quality_with_batch_norm_and_dropout(tmp_path):
+    one, two = run(tmp_path, "one"), run(tmp_path, "two", processes=2)
+    best = [max(epoch["val_accuracy"] for epoch in done["history"]["epochs"]) for done in (one, two)]
+    assert min(best) >= 0.9
+    assert abs(best[0] - best[1]) <= 0.08
+
+
+def test_resume_on_another_number_of_processes(tmp_path):
+    folder = tmp_path / "run"
+    whole = run(tmp_path, "whole", "--plain", "--epochs", "2")
+    run(tmp_path, "first", "--plain", "--epochs", "1", folder=folder, processes=2)
+    resumed = run(tmp_path, "second", "--plain", "--epochs", "2", "--resume", folder=folder)
+    for name, value in whole["weights"].items():
+        torch.testing.assert_close(resumed["weights"][name], value, atol=1e-5, rtol=1e-4)
+
+
+# In this process: a line y = 1 where x > 0, and what happens on the way.
+
+
+class Points(torch.utils.data.Dataset):
+    def __init__(self, count=64, seed=0, bad=None):
+        self.x = torch.randn(count, 3, generator=torch.Generator().manual_seed(seed))
+        self.y = (self.x.sum(1) > 0).long()
+        if bad is not None:
+            self.x[bad] = math.nan
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, index):
+        return self.x[index], self.y[index]
+
+
+def linear():
+    torch.manual_seed(0)
+    return torch.nn.Linear(3, 2)
+
+
+def fit(model=None, train=None, validation=None, **options):
+    options = {"epochs": 2, "batch_size": 16, "precision": "fp32", "progress": False} | options
+    model = model or linear()
+    return model, training.fit(model, Points() if train is None else train, validation, **options)
+
+
+def test_a_step_is_that_of_a_plain_loop():
+    """Two epochs of Adam against a loop written out, over the same batches."""
+    model, history = fit(learning_rate=0.05)
+    plain, data = linear(), Points()
+    adam = torch.optim.Adam(plain.parameters(), lr=0.05)
+    losses = []
+    for epoch in range(2):
+        for batch in np.array_split(np.random.default_rng([0, epoch]).permutation(64), 4):
+            loss = torch.nn.functional.cross_entropy(plain(data.x[batch]), data.y[batch])
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            losses.append(loss.item())
+    assert history.step_loss == pytest.approx(losses, abs=1e-6)
+    torch.testing.assert_close(model.weight, plain.weight, atol=1e-6, rtol=0)
+    assert history.column("train_loss") == pytest.approx([np.mean(losses[:4]), np.mean(losses[4:])], abs=1e-6)
+
+
+def test_accumulated_batches_are_one_large_batch():
+    """Also where the samples do not divide: 50 samples are batches of 13, 13, 12, 12."""
+    small, _ = fit(train=Points(50), batch_size=13, accumulate=4)
+    large, _ = fit(train=Points(50), batch_size=50)
+    torch.testing.assert_close(small.weight, large.weight, atol=1e-6, rtol=0)
+
+
+def test_clipping_bounds_the_step():
+    sgd = lambda parameters: torch.optim.SGD(parameters, lr=1.0)  # noqa: E731
+    model, _ = fit(optimizer=sgd, clip=1e-3, epochs=1, batch_size=64)
+    start = linear()
+    moved = torch.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(model.parameters(), start.parameters(), strict=True)))
+    assert moved.item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_schedules_by_step_and_by_epoch():
+    def halve(optimizer, steps):
+        return torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
+
+    _, by_step = fit(scheduler=halve, learning_rate=0.08)
+    assert by_step.learning_rate == pytest.approx([0.08 / 2**i for i in range(8)])
+    _, by_epoch = fit(scheduler=halve, schedule="epoch", learning_rate=0.08)
+    assert by_epoch.learning_rate == pytest.approx([0.08] * 4 + [0.04] * 4)
+    _, cycle = fit(scheduler=training.one_cycle, learning_rate=0.08)
+    assert max(cycle.learning_rate) <= 0.08
+    assert cycle.learning_rate[-1] < 0.001
+
+
+def test_plateau_gets_the_validation_loss():
+    def plateau(optimizer, epochs):
+        return torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, threshold=10.0, threshold_mode="abs")
+
+    _, history = fit(validation=Points(seed=1), scheduler=plateau, schedule="epoch", learning_rate=0.1, epochs=3)
+    assert history.learning_rate[::4] == pytest.approx([0.1, 0.1, 0.01])
+
+
+def test_early_stopping_keeps_the_best(tmp_path):
+    """Labels of the validation data are turned around: it gets worse from the first epoch on."""
+    turned = Points(seed=1)
+    turned.y = 1 - turned.y
+    for folder in (None, tmp_path):
+        model, history = fit(
+            validation=turned, epochs=9, patience=2, learning_rate=0.05, folder=folder, monitor="accuracy"
+        )
+        assert history.stopped_early
+        assert history.best_epoch == 1
+        assert len(history.epochs) == 3
+        logits, labels = training.predict(model, turned)
+        assert (logits.argmax(1) == labels).mean() == pytest.approx(history.epochs[0]["val_accuracy"])
+    saved = json.loads((tmp_path / "history.json").read_text())
+    assert saved["best_epoch"] == 1
+    assert saved["epochs"] == history.epochs
+
+
+def test_predict_is_the_model_in_evaluation_mode():
+    model = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Dropout(0.9), torch.nn.Linear(8, 2)).train()
+    data = Points(10)
+    logits, labels = training.predict(model, data, batch_size=3, precision="fp32")
+    assert model.training
+    assert np.array_equal(labels, data.y.numpy())
+    with torch.no_grad():
+        assert np.abs(logits - model.eval()(data.x).numpy()).max() < 1e-6
+
+
+def test_a_loss_that_becomes_nan_names_the_step_and_the_samples():
+    order = np.array_split(np.random.default_rng([0, 0]).permutation(64), 4)
+    bad = int(order[2][5])
+    with pytest.raises(
+        training.TrainingError, match="became nan in epoch 1, step 3, on the batch of samples"
+    ) as caught:
+        fit(train=Points(bad=bad), batch_size=16)
+    for sample in order[2][:8]:
+        assert str(sample) in str(caught.value)
+    assert "lower learning_rate" in str(caught.value)
+
+
+def test_out_of_memory_says_what_to_lower():
+    class Hungry(torch.nn.Linear):
+        def forward(self, x):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(training.TrainingError, match="out of memory at batch_size=16: lower batch_size, and raise acc"):
+        fit(Hungry(3, 2))
+
+
+def test_resume_refuses_another_run(tmp_path):
+    fit(folder=tmp_path)
+    with pytest.raises(training.TrainingError, match="had batch_size=16 and this one has batch_size=8: resume it with"):
+        fit(folder=tmp_path, resume=True, batch_size=8)
+    with pytest.raises(training.TrainingError, match="had samples=64 and this one has samples=32"):
+        fit(folder=tmp_path, resume=True, train=Points(32))
+    model, history = fit(folder=tmp_path, resume=True, epochs=3)
+    assert len(history.epochs) == 3, "more epochs are welcome where no schedule depends on their number"
+    assert len(list(tmp_path.glob("checkpoint-*"))) == training.KEPT_CHECKPOINTS
+    _, history = fit(folder=tmp_path, epochs=1)
+    assert len(history.epochs) == 1, "without resume a run starts anew"
+    assert len(list(tmp_path.glob("checkpoint-*"))) == 1
+
+
+def test_metrics_over_all_of_the_validation_data():
+    from sklearn.metrics import f1_score
+
+    def f1(logits, labels):
+        return f1_score(labels, logits.argmax(1))
+
+    data = Points(50, seed=1)
+    model, history = fit(validation=data, metrics={"f1": f1}, monitor="f1", batch_size=16, epochs=1)
+    logits, labels = training.predict(model, data, precision="fp32")
+    assert history.epochs[-1]["val_f1"] == pytest.approx(f1_score(labels, logits.argmax(1)), abs=1e-6)
+    assert history.epochs[-1].keys() == {"epoch", "train_loss", "train_f1", "val_loss", "val_f1"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs is 0"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"accumulate": 0}, "accumulate is 0"),
+        ({"precision": "half"}, "precision is 'half': choose from fp32, bf16, fp16"),
+        ({"schedule": "batch"}, "schedule is 'batch'"),
+        ({"patience": 2}, "patience and monitor need validation data"),
+        ({"monitor": "accuracy"}, "patience and monitor need validation data"),
+        ({"resume": True}, "resume needs the folder"),
+        ({"validation": Points(), "monitor": "auc"}, "monitor is 'auc': choose from loss, accuracy"),
+        ({"train": Points(0)}, "the training data is empty"),
+    ],
+)
+def test_bad_arguments_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        fit(**options)
+
+
+def test_a_frozen_model_is_refused():
+    with pytest.raises(ValueError, match="there is nothing to train"):
+        fit(linear().requires_grad_(False))
+
+
+def test_the_random_state_of_the_caller_decides_nothing_but_augmentation():
+    def run_after(seed):
+        model = linear()
+        torch.manual_seed(seed)
+        return fit(model)[0].weight
+
+    assert torch.equal(run_after(1), run_after(2))
