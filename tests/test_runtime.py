@@ -131,7 +131,7 @@ def test_requirements_hold_the_tested_versions():
 
 FLOORS = [
     {"runtime", "images"},
-    {"scenes", "surfaces", "loading", "alignment"},
+    {"scenes", "surfaces", "loading", "splits", "alignment"},
     {"differences"},
     {"models"},
     {"training", "evaluation", "captioning", "plotting"},

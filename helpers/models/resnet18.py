@@ -1,0 +1,131 @@
+"""ResNet18 for transfer learning: built with or without pretrained weights, frozen or not, and its features cached."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import fuse_conv_bn_eval
+from torch.utils.data import DataLoader, TensorDataset
+from torchvision.models.resnet import BasicBlock, ResNet
+
+from helpers.loading import model_weights
+from helpers.runtime import autocast, device
+
+
+class ResNet18(ResNet):
+    """The ResNet of 18 layers [1]_, whose frozen BatchNorm layers stay in evaluation mode.
+
+    Input: float32 (n, 3, H, W), normalized by ImageNet's mean and deviation. Output: logits, float32 (n, num_classes).
+
+    A BatchNorm layer has two kinds of memory: weights, which freezing stops, and running means and variances, which
+    every batch in training mode moves. Unless the second stop too, a "frozen" backbone drifts.
+
+    References
+    ----------
+    .. [1] He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, 2016.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(BasicBlock, [2, 2, 2, 2], num_classes=num_classes)
+
+    def train(self, mode: bool = True) -> ResNet18:
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d) and not module.weight.requires_grad:
+                module.eval()
+        return self
+
+
+def build(num_classes: int, weights: Any = None, *, freeze: bool = False) -> ResNet18:
+    """A ResNet18 with a new last layer.
+
+    Parameters
+    ----------
+    num_classes : outputs, at least 1.
+    weights : "imagenet" (a download of 45 MB, once), the path of a checkpoint (`.pt` or `.safetensors`), a state dict,
+        or None for random weights. The last layer is always new; whatever `weights` holds for it is left out.
+    freeze : leave only the new last layer to train.
+
+    Raises
+    ------
+    ConnectionError
+        The ImageNet weights are neither on disk nor to be had. It never falls back to random weights.
+    FileNotFoundError, ValueError
+        There is no such checkpoint, or it is not one of a ResNet18.
+    """
+    if num_classes < 1:
+        raise ValueError(f"num_classes is {num_classes}: give at least 1")
+    model = ResNet18(num_classes)
+    if weights is not None:
+        given = weights if isinstance(weights, dict) else model_weights(weights, "resnet18")
+        own = model.state_dict()
+        state = {name: value for name, value in given.items() if not name.startswith("fc.")}
+        odd = [name for name in own if not name.startswith("fc.") and name not in state]
+        odd += [name for name, value in state.items() if name not in own or value.shape != own[name].shape]
+        if odd:
+            raise ValueError(f"the weights are not those of a ResNet18: {odd[0]} does not fit")
+        model.load_state_dict(state, strict=False)
+    if freeze:
+        model.requires_grad_(False)
+        model.fc.requires_grad_(True)
+    return model
+
+
+@torch.inference_mode()
+def _features(model: ResNet18, dataset: Any, batch_size: int, precision: str | None) -> tuple[Tensor, Tensor]:
+    backbone, on = _without_batch_norm(model), device()
+    backbone.to(on, memory_format=torch.channels_last)
+    found = []
+    for images, labels in DataLoader(dataset, batch_size):
+        with autocast(on, precision):
+            found.append((backbone(images.to(on)).float().cpu(), labels))
+    features, labels = zip(*found, strict=True)
+    return torch.cat(features), torch.cat(labels)
+
+
+def cache_features(
+    model: ResNet18, dataset: Any, *, batch_size: int = 100, precision: str | None = None
+) -> TensorDataset:
+    """Run a frozen backbone over the data once; its head `model.fc` then trains on what came out.
+
+    Training `model.fc` on the cached features gives what training the whole model on the images would, because the
+    frozen part answers the same in every epoch. That holds without augmentation only: an image that is flipped has
+    other features.
+
+    Parameters
+    ----------
+    model : built with `freeze=True`. It stays as it is.
+    dataset : items of (image, label), image float32 (3, H, W).
+    precision : "fp32", "bf16", or None for the best of the device, as in `training.fit`.
+
+    Returns
+    -------
+    TensorDataset
+        Items of (features float32 (512,), label), in the order of the dataset.
+
+    Raises
+    ------
+    ValueError
+        The backbone is not frozen, so that its features would be out of date after one step.
+    """
+    loose = [name for name, one in model.named_parameters() if one.requires_grad and not name.startswith("fc.")]
+    if loose:
+        raise ValueError(f"{loose[0]} is not frozen: cached features need a model built with freeze=True")
+    features, labels = _features(model, dataset, batch_size, precision)
+    return TensorDataset(features.clone(), labels.clone())  # clones, because training refuses inference tensors
+
+
+def _without_batch_norm(model: ResNet18) -> ResNet18:
+    """A copy that gives the features: each BatchNorm is folded into the convolution before it, the last layer gone."""
+    copy = ResNet18(model.fc.out_features)
+    copy.load_state_dict(model.state_dict())
+    copy.eval()
+    copy.conv1, copy.bn1, copy.fc = fuse_conv_bn_eval(copy.conv1, copy.bn1), nn.Identity(), nn.Identity()
+    for block in (module for module in copy.modules() if isinstance(module, BasicBlock)):
+        block.conv1, block.bn1 = fuse_conv_bn_eval(block.conv1, block.bn1), nn.Identity()
+        block.conv2, block.bn2 = fuse_conv_bn_eval(block.conv2, block.bn2), nn.Identity()
+        if block.downsample is not None:
+            block.downsample = fuse_conv_bn_eval(*block.downsample)
+    return copy
