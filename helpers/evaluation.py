@@ -192,3 +192,151 @@ def score_table(scores: Sequence[ConditionScore], value: Callable[[ConditionScor
     frame = pandas.DataFrame({**rows, "value": [value(s) for s in scores]})
     order = [list(dict.fromkeys(rows[name])) for name in ("condition", "method")]
     return frame.pivot(index="condition", columns="method", values="value").loc[order[0], order[1]]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Classification in two classes
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A measured value with its bootstrap confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True)
+class BinaryScore:
+    """How well probabilities of the positive class fit the labels.
+
+    Attributes
+    ----------
+    accuracy, precision, recall, f1 : at a probability of `threshold`, with 95 % intervals.
+    roc_auc : area under the ROC curve, with its interval.
+    ece : expected calibration error, see `calibration_error`.
+    confusion : int array (2, 2): rows are the truth, columns the prediction.
+    """
+
+    accuracy: Interval
+    precision: Interval
+    recall: Interval
+    f1: Interval
+    roc_auc: Interval
+    ece: float
+    confusion: np.ndarray
+
+
+def binary_score(
+    labels: np.ndarray, probabilities: np.ndarray, *, threshold: float = 0.5, rounds: int = 500, seed: int = 0
+) -> BinaryScore:
+    """Score probabilities of the positive class by scikit-learn's metrics, each with its bootstrap interval.
+
+    Parameters
+    ----------
+    labels : int array (n,) of 0 and 1; both must occur.
+    probabilities : float array (n,), 0 to 1, of label 1.
+    threshold : from which on a sample counts as positive.
+    rounds, seed : of the bootstrap.
+
+    Raises
+    ------
+    ValueError
+        The arrays differ in length, a value is out of range, or there is only one class.
+    """
+    from sklearn import metrics
+
+    labels, probabilities = _hold_binary(labels, probabilities)
+    predicted = (probabilities >= threshold).astype(int)
+
+    def interval(metric: Callable, given: np.ndarray) -> Interval:
+        return bootstrap_interval(metric, labels, given, rounds=rounds, seed=seed)
+
+    quiet = {"zero_division": 0.0}
+    return BinaryScore(
+        interval(metrics.accuracy_score, predicted),
+        interval(partial(metrics.precision_score, **quiet), predicted),
+        interval(partial(metrics.recall_score, **quiet), predicted),
+        interval(partial(metrics.f1_score, **quiet), predicted),
+        interval(metrics.roc_auc_score, probabilities),
+        calibration_error(labels, probabilities),
+        metrics.confusion_matrix(labels, predicted, labels=[0, 1]),
+    )
+
+
+def bootstrap_interval(
+    metric: Callable[[np.ndarray, np.ndarray], float],
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    level: float = 0.95,
+    rounds: int = 500,
+    seed: int = 0,
+) -> Interval:
+    """A metric and the percentile bootstrap interval [1]_ of it: samples are drawn again, with replacement.
+
+    It says how much the metric would move with other test samples of the same kind; it knows nothing of another
+    training. Rounds in which only one class was drawn, which a ROC curve cannot judge, are drawn anew.
+
+    Parameters
+    ----------
+    metric : function of (labels, predicted).
+    labels, predicted : arrays (n,).
+    level : of confidence, above 0 and below 1.
+    rounds : how often samples are drawn.
+
+    References
+    ----------
+    .. [1] Efron, Bootstrap Methods: Another Look at the Jackknife, 1979.
+    """
+    labels, predicted = np.asarray(labels), np.asarray(predicted)
+    rng, classes, values = np.random.default_rng(seed), len(np.unique(labels)), []
+    while len(values) < rounds:
+        drawn = rng.integers(len(labels), size=len(labels))
+        if len(np.unique(labels[drawn])) == classes:
+            values.append(metric(labels[drawn], predicted[drawn]))
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(metric(labels, predicted)), float(low), float(high))
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = 10) -> np.ndarray:
+    """How often predictions of each confidence were right: what a reliability plot shows.
+
+    The prediction is the likelier class, its confidence that class's probability, 0.5 to 1; the bins have equal width.
+
+    Returns
+    -------
+    float array (filled bins, 3): mean confidence, accuracy, share of the samples.
+    """
+    labels, probabilities = _hold_binary(labels, probabilities)
+    confidence = np.maximum(probabilities, 1 - probabilities)
+    right = (probabilities >= 0.5) == labels
+    place = np.minimum(((confidence - 0.5) * 2 * bins).astype(int), bins - 1)
+    rows = [(confidence[place == b].mean(), right[place == b].mean(), (place == b).mean()) for b in np.unique(place)]
+    return np.array(rows)
+
+
+def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = 10) -> float:
+    """Expected calibration error (ECE) [1]_: mean distance of confidence and accuracy over the bins of `reliability`.
+
+    References
+    ----------
+    .. [1] Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, 2017.
+    """
+    confidence, accuracy, share = reliability(labels, probabilities, bins).T
+    return float((share * np.abs(confidence - accuracy)).sum())
+
+
+def _hold_binary(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities, float)
+    if labels.shape != probabilities.shape or labels.ndim != 1:
+        raise ValueError(f"labels have shape {labels.shape}, probabilities {probabilities.shape}: both must be (n,)")
+    if set(np.unique(labels).tolist()) != {0, 1}:
+        raise ValueError(f"the labels are {np.unique(labels).tolist()}: both 0 and 1 must occur, and nothing else")
+    if not ((probabilities >= 0) & (probabilities <= 1)).all():
+        raise ValueError("a probability is not between 0 and 1: give the softmax of the logits")
+    return labels.astype(int), probabilities

@@ -231,3 +231,102 @@ def _box(axis: Any, box: Sequence[float], color: str, style: str) -> None:
     axis.add_patch(
         Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor=color, linewidth=1.8, linestyle=style)
     )
+
+
+def loss_by_iteration(
+    losses: Sequence[float], *, validation: Sequence[float] = (), title: str = "Training loss", smooth: int = 15
+) -> Figure:
+    """The loss of every training step, its running mean, and the validation loss after each epoch.
+
+    Parameters
+    ----------
+    losses : one a step.
+    validation : one an epoch; the epochs share the steps equally.
+    smooth : steps in the running mean.
+    """
+    figure, axis = plt.subplots(figsize=(8, 3.4), layout="constrained")
+    losses = np.asarray(losses, float)
+    window = max(1, min(smooth, len(losses)))
+    mean = np.convolve(losses, np.ones(window) / window, mode="valid")
+    axis.plot(np.arange(1, len(losses) + 1), losses, color=SERIES[0], alpha=0.3, linewidth=1, label="each step")
+    axis.plot(np.arange(window, len(losses) + 1), mean, color=SERIES[0], linewidth=2, label=f"mean of {window} steps")
+    if len(validation):
+        ends = np.linspace(0, len(losses), len(validation) + 1)[1:]
+        axis.plot(ends, validation, "o--", color=FOUND, label="validation, after each epoch")
+    axis.set(xlabel="step", ylabel="cross-entropy", title=title, ylim=(0, None))
+    axis.grid(alpha=0.3)
+    axis.legend()
+    return figure
+
+
+def intervals(rows: dict[str, Any], *, title: str, label: str) -> Figure:
+    """Values with their intervals, one line each.
+
+    Parameters
+    ----------
+    rows : name -> object with `value`, `low` and `high`.
+    label : what is measured.
+    """
+    figure, axis = plt.subplots(figsize=(8, 0.5 * len(rows) + 1.0), layout="constrained")
+    for place, one in enumerate(rows.values()):
+        axis.plot([one.low, one.high], [place, place], color=SERIES[0], linewidth=3, solid_capstyle="butt")
+        axis.plot(one.value, place, "o", color=FOUND, markersize=7)
+        axis.annotate(f"{one.value:.3f}", (one.value, place), xytext=(0, 7), textcoords="offset points", ha="center")
+    axis.set_yticks(range(len(rows)), list(rows))
+    axis.set(title=title, xlabel=label, ylim=(len(rows) - 0.4, -0.7))
+    axis.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def classification_report(
+    labels: np.ndarray, probabilities: np.ndarray, score: Any, names: Sequence[str], reliable: np.ndarray
+) -> Figure:
+    """Confusion matrix, ROC curve and reliability plot, side by side.
+
+    Parameters
+    ----------
+    labels, probabilities : arrays (n,), the probabilities those of label 1.
+    score : the `evaluation.BinaryScore` of them.
+    names : of the two classes.
+    reliable : from `evaluation.reliability`.
+    """
+    from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
+
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.5), layout="constrained")
+    ConfusionMatrixDisplay(score.confusion, display_labels=names).plot(ax=axes[0], cmap="cividis", colorbar=False)
+    axes[0].set(title="confusion matrix", xlabel="predicted", ylabel="true")
+    RocCurveDisplay.from_predictions(labels, probabilities, ax=axes[1], name="model", curve_kwargs={"color": SERIES[0]})
+    axes[1].set(title="ROC curve", xlabel="false positive rate", ylabel="true positive rate")
+    confidence, accuracy, share = reliable.T
+    axes[2].plot([0.5, 1], [0.5, 1], "--", color="gray", label="calibrated")
+    axes[2].plot(confidence, accuracy, color=SERIES[0])
+    axes[2].scatter(confidence, accuracy, 30 + 400 * share, color=FOUND, label="bin, larger holds more", zorder=3)
+    axes[2].set(title=f"reliability, ECE {score.ece:.3f}", xlabel="confidence", ylabel="accuracy", ylim=(0, 1.05))
+    axes[2].legend(loc="lower right")
+    return figure
+
+
+def confidence_histogram(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str]) -> Figure:
+    """How the probability of label 1 is spread over the samples of each class; counts on a logarithmic scale."""
+    figure, axis = plt.subplots(figsize=(8, 3), layout="constrained")
+    parts = [probabilities[labels == label] for label in (0, 1)]
+    axis.hist(parts, bins=np.linspace(0, 1, 21), label=[f"truly {name}" for name in names], color=SERIES[:2])
+    axis.axvline(0.5, color="gray", linestyle="--")
+    axis.set(yscale="log", xlabel=f"probability of {names[1]!r}", ylabel="samples", title="Confidence of the model")
+    axis.legend()
+    return figure
+
+
+def overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """A heat map, scaled from its lowest to its highest value, laid over the gray picture: uint8 array (H, W, 3).
+
+    Parameters
+    ----------
+    picture : uint8 array (H, W, 3).
+    heat : float array of any size; it is enlarged to the picture's.
+    """
+    heat = cv2.resize(np.asarray(heat, np.float32), picture.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    heat = np.clip((heat - heat.min()) / max(float(np.ptp(heat)), 1e-6), 0, 1)
+    colored = plt.get_cmap(HEAT)(heat)[..., :3] * 255
+    gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None]
+    return np.rint(0.55 * gray + 0.45 * colored).astype(np.uint8)

@@ -108,3 +108,93 @@ def test_figures_carry_their_words(monkeypatch):
         plotting.show(figures[0], " ")
     with pytest.raises(ValueError, match="at is 2"):
         plotting.overlay_slider(pair.before, pair.after, at=2)
+
+
+# Classification, against scikit-learn, SciPy and formulas.
+
+
+@pytest.fixture
+def predictions():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 400)
+    return labels, np.clip(0.35 + 0.3 * labels + rng.normal(0, 0.25, 400), 0, 1)
+
+
+def test_binary_score_is_that_of_scikit_learn(predictions):
+    from sklearn import metrics
+
+    labels, probabilities = predictions
+    score = evaluation.binary_score(labels, probabilities, threshold=0.4, rounds=100)
+    predicted = probabilities >= 0.4
+    assert score.accuracy.value == pytest.approx((predicted == labels).mean())
+    assert score.f1.value == pytest.approx(metrics.f1_score(labels, predicted))
+    assert score.roc_auc.value == pytest.approx(metrics.roc_auc_score(labels, probabilities))
+    assert score.confusion[0, 1] == (predicted & (labels == 0)).sum()
+    assert score.precision.value == pytest.approx(score.confusion[1, 1] / score.confusion[:, 1].sum())
+    assert score.recall.value == pytest.approx(score.confusion[1, 1] / score.confusion[1].sum())
+    for one in (score.accuracy, score.precision, score.recall, score.f1, score.roc_auc):
+        assert one.low < one.value < one.high
+
+
+def test_bootstrap_interval_is_that_of_scipy_and_of_the_formula(predictions):
+    from scipy import stats
+    from sklearn.metrics import accuracy_score
+
+    labels, probabilities = predictions
+    predicted = (probabilities >= 0.5).astype(int)
+    found = evaluation.bootstrap_interval(accuracy_score, labels, predicted, rounds=4000)
+    scipy = stats.bootstrap(
+        (labels, predicted),
+        accuracy_score,
+        paired=True,
+        vectorized=False,
+        method="percentile",
+        n_resamples=4000,
+        rng=np.random.default_rng(1),
+    ).confidence_interval
+    assert (found.low, found.high) == pytest.approx((scipy.low, scipy.high), abs=0.006)
+    half = 1.96 * np.sqrt(found.value * (1 - found.value) / len(labels))
+    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half), abs=0.006)
+    narrow = evaluation.bootstrap_interval(accuracy_score, labels, predicted, level=0.5, rounds=4000)
+    assert found.low < narrow.low < narrow.high < found.high
+
+
+def test_bootstrap_copes_with_a_rare_class():
+    from sklearn.metrics import roc_auc_score
+
+    labels = np.array([0] * 9 + [1])
+    found = evaluation.bootstrap_interval(roc_auc_score, labels, np.linspace(0, 1, 10), rounds=200)
+    assert (found.value, found.low, found.high) == (1, 1, 1)
+
+
+def test_calibration_error_by_hand():
+    """Ten predictions at 0.95, nine of them right, and ten at 0.65, four right: 0.5 * 0.05 + 0.5 * 0.25."""
+    probabilities = np.array([0.95] * 10 + [0.35] * 10)
+    labels = np.array([1] * 9 + [0] + [0] * 4 + [1] * 6)
+    assert evaluation.calibration_error(labels, probabilities) == pytest.approx(0.5 * 0.05 + 0.5 * 0.25)
+    assert evaluation.reliability(labels, probabilities) == pytest.approx(
+        np.array([[0.65, 0.4, 0.5], [0.95, 0.9, 0.5]])
+    )
+
+
+def test_calibration_error_of_calibrated_predictions_is_small():
+    rng = np.random.default_rng(0)
+    probabilities = rng.uniform(0, 1, 20_000)
+    labels = (rng.uniform(0, 1, 20_000) < probabilities).astype(int)
+    assert evaluation.calibration_error(labels, probabilities) < 0.02
+    assert evaluation.calibration_error(labels, np.where(probabilities > 0.5, 1.0, 0.0)) > 0.2
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "message"),
+    [
+        ([0, 1], [0.1], r"shape \(2,\), probabilities \(1,\)"),
+        ([1, 1], [0.1, 0.2], r"labels are \[1\]: both 0 and 1 must occur"),
+        ([0, 2], [0.1, 0.2], r"labels are \[0, 2\]"),
+        ([0, 1], [0.1, 1.2], "give the softmax of the logits"),
+        ([0, 1], [0.1, float("nan")], "give the softmax of the logits"),
+    ],
+)
+def test_bad_predictions_are_named(labels, probabilities, message):
+    with pytest.raises(ValueError, match=message):
+        evaluation.binary_score(np.array(labels), np.array(probabilities))
