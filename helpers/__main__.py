@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
 import numpy as np
+
+from helpers.runtime import write_json, write_whole
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2
 
@@ -72,7 +73,7 @@ def _diff(options: argparse.Namespace) -> int:
         raise ValueError("--output-dir goes with --pairs; for one pair use --output and --json")
     record = _compare(options, options.before, options.after, options.output)
     if options.json:
-        _write_atomically(Path(options.json), (json.dumps(record, indent=2) + "\n").encode())
+        write_json(options.json, record)
     _print(record)
     return DIFFERENT if record["regions"] else SAME
 
@@ -152,16 +153,7 @@ def _print(record: dict) -> None:
 def _write_png(path: Path, image: np.ndarray) -> None:
     import cv2
 
-    _write_atomically(path, cv2.imencode(".png", image[..., ::-1])[1].tobytes())
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    """A reader sees the old file or the whole new one, never a part."""
-    if not path.parent.is_dir():
-        raise ValueError(f"{path.parent} is no folder: make it first, then write {path.name} there")
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(data)
-    os.replace(part, path)
+    write_whole(path, cv2.imencode(".png", image[..., ::-1])[1].tobytes())
 
 
 def _add_course(commands) -> None:

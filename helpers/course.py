@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import html
 import json
+import shutil
 import sys
 import time
 from dataclasses import dataclass, field
@@ -45,8 +46,9 @@ def run(selection: str, parameters: dict[str, str], build: Path, folder: Path = 
     parameters : notebook parameters by name, values as typed on a command line.
     build : the folder for executed notebooks, their outputs and the site.
     folder : where the notebooks lie.
-    save : put the executed notebooks, if all went well, back into `folder`: that is how a changed notebook is made
-        ready to commit. Only with the default parameters.
+    save : put the executed notebooks, if all went well, back into `folder`, and the figures that they left in
+        `images/` of their output folder into the project's: that is how a changed notebook is made ready to commit.
+        Only with the default parameters.
 
     Returns
     -------
@@ -72,6 +74,7 @@ def run(selection: str, parameters: dict[str, str], build: Path, folder: Path = 
     for path, one in zip(paths, runs, strict=True):
         if save and not one.error:
             write_clean(build / path.name, path)
+            publish_images(build / path.stem)
     write_index(runs, build / "site" / "index.html")
     print(table(runs))
     print(f"\nread them: {build / 'site' / 'index.html'}")
@@ -180,6 +183,12 @@ def write_clean(executed: Path, target: Path) -> None:
     for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
         cell.execution_count = count
     nbformat.write(notebook, target)
+
+
+def publish_images(output: Path, target: Path = ROOT / "images") -> None:
+    """Put the figures that a notebook left in `images/` of its output folder where the README finds them."""
+    for picture in sorted((output / "images").glob("*.png")):
+        shutil.copyfile(picture, target / picture.name)
 
 
 def title(path: Path) -> str:

@@ -369,7 +369,7 @@ def defect_images(folder: str | Path, size: int) -> ImageFiles:
     for place in (folder, *inside):
         for negative, positive, suffixes, kind in _DEFECT_FOLDERS:
             if (place / negative).is_dir() and (place / positive).is_dir():
-                classes = [_files(place / name, suffixes) for name in (negative, positive)]
+                classes = [image_files(place / name, suffixes) for name in (negative, positive)]
                 pairs = [(path, label) for label in (1, 0) for path in enumerate(classes[label])]
                 pairs.sort(key=lambda pair: (pair[0][0], -pair[1]))
                 return kind([path for (_, path), _ in pairs], [label for _, label in pairs], DEFECT_CLASSES, size)
@@ -378,7 +378,11 @@ def defect_images(folder: str | Path, size: int) -> ImageFiles:
     )
 
 
-def _files(folder: Path, suffixes: set[str]) -> list[Path]:
+def image_files(folder: str | Path, suffixes: set[str] = SUFFIXES) -> list[Path]:
+    """The files of a folder whose name ends so, sorted; a `ValueError` where there is none."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder")
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
     if not found:
         raise ValueError(f"{folder} holds no file with one of {', '.join(sorted(suffixes))}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -14,6 +15,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from helpers.differences import Difference
+from helpers.runtime import write_whole
 
 # Okabe and Ito's palette, which color-blind readers can tell apart; the same color means the same thing everywhere.
 TRUE = "#009E73"  # what is known to be true
@@ -23,19 +25,24 @@ HEAT = "magma"
 DPI = 80
 
 
-def show(figure: Figure, alt: str) -> None:
+def show(figure: Figure, alt: str, path: str | Path | None = None) -> None:
     """Display a figure in the notebook, with words for those who do not see it, and close it.
 
     Parameters
     ----------
     figure : what to show.
     alt : what one sees in it, in a sentence.
+    path : a PNG file to write it to as well; its folder is made.
     """
     from IPython.display import display
 
     if not alt.strip():
         raise ValueError("a figure needs alt text: say in a sentence what one sees in it")
-    display({"image/png": _png(figure), "text/plain": alt}, raw=True, metadata={"image/png": {"alt": alt}})
+    png = _png(figure)
+    if path is not None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, png)
+    display({"image/png": png, "text/plain": alt}, raw=True, metadata={"image/png": {"alt": alt}})
     plt.close(figure)
 
 

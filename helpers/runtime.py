@@ -169,13 +169,20 @@ def _record(name: str, entry: dict) -> None:
     write_json(path, metrics)
 
 
-def write_json(path: str | Path, value: Any) -> Path:
-    """Write JSON so that a reader never sees half a file: to a neighbor first, then moved in place."""
+def write_whole(path: str | Path, data: bytes) -> Path:
+    """Write a file so that a reader sees the old one or the whole new one: to a neighbor first, then moved in place."""
     path = Path(path)
+    if not path.parent.is_dir():
+        raise ValueError(f"{path.parent} is no folder: make it first, then write {path.name} there")
     neighbor = path.with_name(path.name + ".part")
-    neighbor.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    neighbor.write_bytes(data)
     os.replace(neighbor, path)
     return path
+
+
+def write_json(path: str | Path, value: Any) -> Path:
+    """Write JSON, whole or not at all."""
+    return write_whole(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
 def read_json(path: str | Path) -> Any:

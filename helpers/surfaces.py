@@ -88,7 +88,7 @@ def surface(seed: int, index: int, *, size: int = 96, cracked: bool | None = Non
     drawn = MATERIALS[rng.integers(len(MATERIALS))]
     material = material or drawn
     image = _MATERIALS[material](rng, size)
-    chosen = [name for name in DISTRACTORS if rng.random() < 0.35]
+    chosen = [name for name in DISTRACTORS if rng.random() < 0.3]
     for name in chosen:
         image = _DISTRACTORS[name](rng, image)
     mask = np.zeros((size, size), bool)
@@ -157,7 +157,7 @@ def _brick(rng, size):
     edge = edge + 0.4 * _grain(rng, size, 3)
     mortar = np.clip(joint / 2 + 0.5 - edge, 0, 1)[..., None]
     tone = rng.uniform(-18, 18, 64)[((row * 7 + column * 13) % 64).astype(int)]
-    color = np.array([165, 85, 65]) * rng.uniform(0.75, 1.25) * rng.uniform(0.92, 1.08, 3)
+    color = np.array([165, 85, 65]) * rng.uniform(0.95, 1.3) * rng.uniform(0.92, 1.08, 3)
     bricks = _tinted(color, tone + 7 * _clouds(rng, size, 4) + rng.uniform(4, 10) * _grain(rng, size, 1))
     return (1 - mortar) * bricks + mortar * _tinted(rng.uniform(120, 210) * np.ones(3), 8 * _grain(rng, size, 1))
 
@@ -175,7 +175,7 @@ def _pores(rng, image):
     size = len(image)
     spots = np.zeros((size * _FINE, size * _FINE), np.uint8)
     for x, y, radius in zip(
-        *rng.uniform(0, size * _FINE, (2, rng.integers(5, 40))), rng.uniform(1.5, 6, 40), strict=False
+        *rng.uniform(0, size * _FINE, (2, rng.integers(4, 20))), rng.uniform(1.5, 6, 40), strict=False
     ):
         axes = (round(radius), round(radius * rng.uniform(0.6, 1)))
         cv2.ellipse(spots, (round(x), round(y)), axes, rng.uniform(0, 180), 0, 360, 255, -1)
@@ -183,8 +183,8 @@ def _pores(rng, image):
 
 
 def _joint(rng, image):
-    width = rng.uniform(2, 0.05 * len(image) + 2)
-    return _darken(image, _straight(rng, len(image), width), _contrast(rng))
+    width = rng.uniform(4, 0.06 * len(image) + 4)
+    return _darken(image, _straight(rng, len(image), width), rng.uniform(0.4, 0.9))
 
 
 def _scratch(rng, image):
@@ -196,7 +196,7 @@ def _scratch(rng, image):
         half = rng.uniform(0.08, 0.3) * size * _direction(angle)
         _line(canvas, middle - half, middle + half, rng.uniform(0.5, 1.2))
         angle += rng.normal(0, 0.05)
-    return _darken(image, _reduced(canvas, size), _contrast(rng))
+    return _darken(image, _reduced(canvas, size), rng.uniform(-0.5, -0.2))
 
 
 def _shadow(rng, image):
@@ -213,12 +213,7 @@ def _formwork(rng, image):
     first, lines = rng.uniform(0, gap), np.zeros((size, size), np.float32)
     for offset in np.arange(first, size, gap):
         lines = np.maximum(lines, _straight(rng, size, rng.uniform(0.7, 1.6), angle, offset - size / 2))
-    return _darken(image, lines, _contrast(rng))
-
-
-def _contrast(rng):
-    """Mostly as dark as a crack may be, or else bright."""
-    return rng.uniform(0.4, 0.9) if rng.random() < 0.7 else rng.uniform(-0.4, -0.15)
+    return _darken(image, lines, rng.choice([-1, 1]) * rng.uniform(0.15, 0.35))
 
 
 def _crack(rng, image):
@@ -226,11 +221,11 @@ def _crack(rng, image):
     size = len(image)
     angle = rng.uniform(0, 2 * np.pi)
     start = size / 2 - rng.uniform(0.15, 0.5) * size * _direction(angle) + rng.normal(0, size / 12, 2)
-    width, length = rng.uniform(1.2, max(2.8, size / 40)), rng.uniform(0.6, 1.3) * size
+    width, length = rng.uniform(1.5, max(3.0, size / 40)), rng.uniform(0.8, 1.5) * size
     alpha = _walk(rng, size, [(start, angle, width, length)])
     if not (alpha > 0.3).any():  # the walk left the picture at once
         return _crack(rng, image)
-    return _darken(image, alpha, rng.uniform(0.4, 0.9)), alpha > 0.3
+    return _darken(image, alpha, rng.uniform(0.55, 0.9)), alpha > 0.3
 
 
 def _walk(rng, size, walks):
@@ -238,12 +233,12 @@ def _walk(rng, size, walks):
     canvas = np.zeros((size * _FINE, size * _FINE), np.uint8)
     walks, most = list(walks), len(walks) + 7
     for start, angle, width, length in walks:  # branches join the list while it is read
-        point, heading, jag, step = start, angle, rng.uniform(0.3, 0.7), max(2.4, size / 40)
+        point, heading, jag, step = start, angle, rng.uniform(0.5, 0.9), max(4.0, size / 40)
         for _ in range(int(length / step)):
             to = point + step * _direction(heading + rng.normal(0, jag))
             _line(canvas, point, to, max(0.8, width * rng.uniform(0.7, 1.3)))
             point, heading = to, heading + rng.normal(0, 0.12)
-            if rng.random() < 0.05 and len(walks) < most:
+            if rng.random() < 0.08 and len(walks) < most:
                 walks.append((point, heading + rng.choice([-1, 1]) * rng.uniform(0.5, 1.2), 0.75 * width, 0.5 * length))
     return _reduced(canvas, size)
 
@@ -326,14 +321,9 @@ def texture(seed: int, index: int, *, size: int = 96) -> tuple[np.ndarray, int]:
     label = index % len(TEXTURES)
     pattern = _TEXTURES[TEXTURES[label]](rng, size)
     pattern = (pattern - pattern.min()) / max(float(np.ptp(pattern)), 1e-6)
-    dark, light = sorted(rng.uniform(30, 225, 2))
-    if light - dark < 60:
-        dark, light = max(20, light - 70), light
-    colors = np.stack([dark, light])[:, None] * rng.uniform(0.75, 1.25, (2, 3))
-    if rng.random() < 0.5:
-        colors = colors[::-1]
-    image = colors[0] + pattern[..., None] * (colors[1] - colors[0])
-    return _camera(rng, image + 5 * _clouds(rng, size, 3)[..., None]), label
+    ground = _MATERIALS[MATERIALS[rng.integers(len(MATERIALS))]](rng, size)
+    contrast = rng.uniform(0.45, 0.9) if rng.random() < 0.7 else -rng.uniform(0.3, 0.7)
+    return _camera(rng, _darken(ground, pattern, contrast)), label
 
 
 def textures(seed: int, count: int, *, size: int = 96) -> Pictures:
@@ -364,12 +354,6 @@ def _waves(rng, size):
     return np.sin(2 * np.pi * (u + bend) / _period(rng, size))
 
 
-def _checks(rng, size):
-    u, v = _turned(rng, size)
-    period = _period(rng, size) * 1.5
-    return np.tanh(4 * np.sin(2 * np.pi * u / period) * np.sin(2 * np.pi * v / period))
-
-
 def _dots(rng, size):
     u, v = _turned(rng, size)
     period = _period(rng, size)
@@ -389,35 +373,15 @@ def _rings(rng, size):
     return np.sin(2 * np.pi * np.hypot(u, v * rng.uniform(0.6, 1)) / _period(rng, size))
 
 
-def _wood(rng, size):
-    u, v = _turned(rng, size)
-    return np.sin(2 * np.pi * (u + 0.05 * size * _clouds(rng, size, 2) + 0.1 * v) / _period(rng, size)) + 0.4 * _grain(
-        rng, size, 1
-    )
-
-
 def _marble(rng, size):
     u, _ = _turned(rng, size)
     veins = np.abs(np.sin(np.pi * u / (rng.uniform(0.3, 0.6) * size) + 1.3 * _clouds(rng, size, 5)))
     return np.minimum(veins, rng.uniform(0.15, 0.4))
 
 
-def _cloudy(rng, size):
-    return _clouds(rng, size, 4)
-
-
-def _grainy(rng, size):
-    return _grain(rng, size, int(rng.integers(1, 4)))
-
-
 def _cells(rng, size):
     near, second, _ = _voronoi(rng, size)
     return np.minimum(second - near, rng.uniform(1.5, 3))
-
-
-def _gravel(rng, size):
-    near, second, which = _voronoi(rng, size)
-    return rng.uniform(0, 1, 512)[which] + 0.2 * np.minimum(second - near, 3)
 
 
 def _voronoi(rng, size):
@@ -431,7 +395,7 @@ def _voronoi(rng, size):
 
 def _strokes(rng, size):
     canvas, angle = np.zeros((size * _FINE, size * _FINE), np.uint8), rng.uniform(0, np.pi)
-    for _ in range(rng.integers(15, 40)):
+    for _ in range(rng.integers(4, 30)):
         middle, turn = rng.uniform(0, size, 2), angle + rng.normal(0, 0.25)
         half = rng.uniform(0.05, 0.3) * size * _direction(turn)
         _line(canvas, middle - half, middle + half, rng.uniform(0.6, 1.6))
@@ -440,7 +404,7 @@ def _strokes(rng, size):
 
 def _fibers(rng, size):
     canvas = np.zeros((size * _FINE, size * _FINE), np.uint8)
-    for _ in range(rng.integers(5, 20)):
+    for _ in range(rng.integers(3, 14)):
         turns = np.cumsum(np.cumsum(rng.normal(0, 0.06, 40)) * 0.5) + rng.uniform(0, 2 * np.pi)
         steps = np.stack([np.cos(turns), np.sin(turns)], axis=1) * size / 60
         path = rng.uniform(0, size, 2) + np.cumsum(steps, axis=0)
@@ -449,26 +413,34 @@ def _fibers(rng, size):
     return _reduced(canvas, size)
 
 
+def _spots(rng, size):
+    canvas = np.zeros((size * _FINE, size * _FINE), np.uint8)
+    for x, y in rng.uniform(0, size * _FINE, (rng.integers(6, 50), 2)):
+        cv2.circle(canvas, (round(x), round(y)), int(rng.integers(2, 9)), 255, -1)
+    return _reduced(canvas, size)
+
+
+def _bands(rng, size):
+    return np.maximum.reduce([_straight(rng, size, rng.uniform(3, 8)) for _ in range(rng.integers(1, 5))])
+
+
 def _veins(rng, size):
-    starts = [(rng.uniform(0, size, 2), rng.uniform(0, 2 * np.pi)) for _ in range(rng.integers(2, 6))]
+    starts = [(rng.uniform(0, size, 2), rng.uniform(0, 2 * np.pi)) for _ in range(rng.integers(1, 5))]
     return _walk(rng, size, [(*start, rng.uniform(0.8, 2.2), rng.uniform(0.4, 1.0) * size) for start in starts])
 
 
 _TEXTURES = {
     "stripes": _stripes,
     "waves": _waves,
-    "checks": _checks,
     "dots": _dots,
     "mesh": _mesh,
     "rings": _rings,
-    "wood": _wood,
     "marble": _marble,
-    "clouds": _cloudy,
-    "grain": _grainy,
     "cells": _cells,
-    "gravel": _gravel,
     "strokes": _strokes,
     "fibers": _fibers,
+    "spots": _spots,
+    "bands": _bands,
     "veins": _veins,
 }
 TEXTURES = tuple(_TEXTURES)

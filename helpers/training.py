@@ -23,7 +23,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from helpers.runtime import autocast, device, read_json, write_json
+from helpers.loading import ImageError, Pictures, image_files, read_image, resized
+from helpers.runtime import autocast, device, read_json, write_json, write_whole
 from helpers.runtime import precision as best_precision
 
 PRECISIONS = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
@@ -284,6 +285,55 @@ def predict(
     model.train(was_training)
     outputs, labels = zip(*found, strict=True)
     return torch.cat(outputs).numpy(), torch.cat(labels).numpy()
+
+
+def predict_folder(
+    model: nn.Module, folder: str | Path, *, size: int, names: Sequence[str], csv: str | Path | None = None
+) -> Any:
+    """Classify every image of a folder.
+
+    Parameters
+    ----------
+    folder : its image files are read, not those of folders inside it. A file that cannot be read gets a row that says
+        why; the others are classified all the same.
+    size : of the images the model was trained on, pixels.
+    names : of the classes.
+    csv : where to write the table as well, whole or not at all.
+
+    Returns
+    -------
+    pandas DataFrame
+        A row a file: "file", "prediction", "probability" (of the prediction), "error"; sorted by name.
+
+    Raises
+    ------
+    ValueError
+        The folder holds no image.
+    """
+    import pandas
+
+    rows, read = [], []
+    for path in image_files(folder):
+        try:
+            read.append((path.name, resized(read_image(path), size)))
+        except ImageError as error:
+            rows.append({"file": path.name, "error": str(error)})
+    if read:
+        files, pictures = zip(*read, strict=True)
+        logits, _ = predict(model, Pictures(np.stack(pictures), np.zeros(len(read)), names))
+        probabilities = softmax(logits)
+        for file, row in zip(files, probabilities, strict=True):
+            rows.append({"file": file, "prediction": names[row.argmax()], "probability": float(row.max()), "error": ""})
+    columns = ["file", "prediction", "probability", "error"]
+    table = pandas.DataFrame(sorted(rows, key=lambda row: row["file"]), columns=columns)
+    if csv is not None:
+        write_whole(csv, table.to_csv(index=False).encode())
+    return table
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities (n, classes) of logits (n, classes)."""
+    return torch.from_numpy(logits).double().softmax(dim=1).numpy()
 
 
 # ---------------------------------------------------------------------------------------------------------------------

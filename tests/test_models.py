@@ -126,3 +126,18 @@ def test_imagenet_weights_without_a_network_say_what_to_do(monkeypatch):
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
     with pytest.raises(ConnectionError, match="ImageNet weights of resnet18 are not on this machine"):
         resnet18.build(2, "imagenet")
+
+
+def test_grad_cam_is_the_formula_and_finds_what_decides():
+    """Against the definition: channel weights are the mean gradients of the logit, the map their positive sum."""
+    model = seeded(2).eval()
+    images = torch.randn(2, 3, 64, 64)
+    maps = resnet18.grad_cam(model, images, 1, layer="layer2")
+    kept = {}
+    handle = model.layer2.register_forward_hook(lambda module, given, output: kept.update(out=output))
+    logits = model(images)
+    handle.remove()
+    gradients = torch.autograd.grad(logits[:, 1].sum(), kept["out"])[0]
+    expected = torch.relu((gradients.mean(dim=(2, 3), keepdim=True) * kept["out"]).sum(dim=1))
+    assert maps.shape == (2, 8, 8)
+    assert maps == pytest.approx(expected.detach().numpy(), abs=1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import json
 import os
 import re
 import subprocess
@@ -270,3 +271,28 @@ def test_saved_notebook_is_clean(tmp_path):
     assert saved.cells[-1].outputs[0].text == "1\n"
     assert str(PROJECT) not in nbformat.writes(saved).replace("../build", "")
     assert "papermill" not in nbformat.writes(saved)
+
+
+@pytest.mark.slow
+@pytest.mark.real
+def test_resnet18_transfers_to_real_photographs(real_data, tmp_path):
+    """Cracks in brickwork, five folds: starting from textures beats starting from nothing; both with intervals."""
+    folder = real_data / "brickwork-cracks"
+    process = run_offline(ROOT / "notebooks" / "02_resnet18_defects.ipynb", tmp_path, "-p", "DATA_DIR", str(folder))
+    assert process.returncode == 0, process.stdout + process.stderr
+    metrics = json.loads((tmp_path / "02_resnet18_defects" / "metrics.json").read_text())
+    assert metrics["textures over scratch, cross-validated"]["value"] > 0
+    printed = nbformat.writes(load(tmp_path / "02_resnet18_defects.ipynb"))
+    rows = re.findall(r"(from textures|from scratch) +(0\.\d+) \[(0\.\d+), (0\.\d+)\]", printed)
+    assert [name for name, *_ in rows] == ["from textures", "from scratch"]
+    for _, *numbers in rows:
+        value, low, high = map(float, numbers)
+        assert 0.7 < low < value < high <= 1
+
+
+def test_saving_publishes_the_figures(tmp_path):
+    (tmp_path / "out" / "images").mkdir(parents=True)
+    (tmp_path / "target").mkdir()
+    (tmp_path / "out" / "images" / "a.png").write_bytes(b"x")
+    course.publish_images(tmp_path / "out", tmp_path / "target")
+    assert (tmp_path / "target" / "a.png").read_bytes() == b"x"

@@ -291,3 +291,44 @@ def test_the_random_state_of_the_caller_decides_nothing_but_augmentation():
         return fit(model)[0].weight
 
     assert torch.equal(run_after(1), run_after(2))
+
+
+def test_a_folder_is_classified_into_a_csv(tmp_path):
+    """A network that says "bright" where the mean is above a half; a file that is no image gets its reason."""
+    from PIL import Image
+
+    class Bright(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.tensor(5.0))
+
+        def forward(self, images):
+            mean = images.mean(dim=(1, 2, 3)) * self.scale
+            return torch.stack([-mean, mean], dim=1)
+
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, value in (("b.png", 250), ("a.jpg", 5)):
+        Image.fromarray(np.full((20, 30, 3), value, np.uint8)).save(folder / name)
+    (folder / "c.png").write_text("no image")
+    (folder / "notes.txt").write_text("ignored")
+    names = ("dark", "bright")
+    table = training.predict_folder(Bright(), folder, size=16, names=names, csv=tmp_path / "out.csv")
+    assert table.file.tolist() == ["a.jpg", "b.png", "c.png"]
+    assert table.prediction.tolist()[:2] == ["dark", "bright"]
+    assert table.probability[:2].min() > 0.9
+    assert "c.png is not an image" in table.error[2]
+    lines = (tmp_path / "out.csv").read_text().splitlines()
+    assert lines[0] == "file,prediction,probability,error"
+    assert lines[1].startswith("a.jpg,dark,")
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ValueError, match="none holds no file with one of"):
+        training.predict_folder(Bright(), tmp_path / "none", size=16, names=names)
+    with pytest.raises(ValueError, match="nowhere is no folder"):
+        training.predict_folder(Bright(), tmp_path / "nowhere", size=16, names=names)
+
+
+def test_softmax_is_the_formula():
+    logits = np.array([[0.0, 1.0, 2.0], [1000.0, 0.0, 0.0]])
+    expected = np.exp(logits[0]) / np.exp(logits[0]).sum()
+    assert training.softmax(logits) == pytest.approx(np.stack([expected, [1, 0, 0]]))

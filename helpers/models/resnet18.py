@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
@@ -115,6 +116,35 @@ def cache_features(
         raise ValueError(f"{loose[0]} is not frozen: cached features need a model built with freeze=True")
     features, labels = _features(model, dataset, batch_size, precision)
     return TensorDataset(features.clone(), labels.clone())  # clones, because training refuses inference tensors
+
+
+def grad_cam(model: ResNet18, images: Tensor, target: int, *, layer: str = "layer3") -> np.ndarray:
+    """Where in the images the network saw a class: Grad-CAM [1]_, by captum.
+
+    Each channel of a layer is weighted by how much the class's logit would rise with it; what remains of their sum
+    above zero is the map. A later layer knows more and sees less sharply.
+
+    Parameters
+    ----------
+    model : its weights stay as they are.
+    images : float32 tensor (n, 3, H, W), normalized.
+    target : the class, 0 to num_classes - 1.
+    layer : "layer1" to "layer4", at strides 4, 8, 16 and 32.
+
+    Returns
+    -------
+    float32 array (n, H / stride, W / stride), 0 or more.
+
+    References
+    ----------
+    .. [1] Selvaraju et al., Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization, 2017.
+    """
+    from captum.attr import LayerGradCam
+
+    model.eval()
+    on = next(model.parameters()).device
+    maps = LayerGradCam(model, getattr(model, layer)).attribute(images.to(on), target, relu_attributions=True)
+    return maps[:, 0].detach().cpu().numpy()
 
 
 def _without_batch_norm(model: ResNet18) -> ResNet18:

@@ -1,0 +1,122 @@
+"""What caching features, bfloat16 and channels_last save in training, as ratios measured in one run: `make bench`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from helpers import loading, surfaces, training
+from helpers.models import resnet18
+from helpers.runtime import precision
+
+SIZE = 64
+
+
+@pytest.fixture(autouse=True)
+def all_cores():
+    """`make bench` measures the image code on one core; training is measured on all of them."""
+    import os
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count())
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def data():
+    made = surfaces.surfaces(0, 800, size=SIZE)
+    return loading.Pictures(made.images, made.labels, made.names)
+
+
+def frozen():
+    torch.manual_seed(0)
+    return resnet18.build(2, freeze=True)
+
+
+def test_cached_features_against_the_plain_loop(benchmark, data):
+    """Five epochs of the last layer: the same result, in at least five times less time."""
+    options = {"epochs": 5, "batch_size": 100, "progress": False}
+    plain, cached = frozen(), frozen()
+
+    def with_cache():
+        training.fit(cached.fc, resnet18.cache_features(cached, data), **options)
+
+    resnet18.cache_features(cached, data.subset(range(200)))  # warm up
+    began = time.perf_counter()
+    training.fit(plain, data, **options)
+    middle = time.perf_counter()
+    with_cache()
+    ratio = (middle - began) / (time.perf_counter() - middle)
+    same = [training.predict(model, data)[0].argmax(1) for model in (plain, cached)]
+    agree = np.mean(same[0] == same[1])
+    print(f"\ncached features: {ratio:.1f} times as fast as the plain loop over 5 epochs; {agree:.1%} same answers")
+    benchmark.extra_info.update(ratio=ratio)
+    benchmark.group = "cached features"
+    cached.fc.reset_parameters()
+    benchmark.pedantic(with_cache, rounds=1)
+    assert ratio >= 5
+    assert agree >= 0.99
+
+
+def steps_per_second(to: str, channels_last: bool, size: int, steps: int = 4) -> float:
+    """Plain training steps of a ResNet18 on random pictures, batch 64."""
+    torch.manual_seed(0)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    model = resnet18.build(2).to(memory_format=layout).train()
+    images = torch.randn(64, 3, size, size).contiguous(memory_format=layout)
+    labels = torch.arange(64) % 2
+    optimizer = torch.optim.Adam(model.parameters())
+
+    def step():
+        with torch.autocast("cpu", torch.bfloat16, enabled=to == "bf16"):
+            loss = torch.nn.functional.cross_entropy(model(images).float(), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    step()
+    best = min(_seconds(step) for _ in range(steps))
+    return 1 / best
+
+
+def _seconds(work) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+@pytest.mark.skipif(precision(torch.device("cpu")) != "bf16", reason="this processor does not compute in bfloat16")
+@pytest.mark.parametrize("size", [64, 96])
+def test_bf16_and_channels_last_against_fp32(benchmark, size):
+    fast, slow = steps_per_second("bf16", True, size), steps_per_second("fp32", False, size)
+    print(f"\ntraining at {size} px: bf16 with channels_last is {fast / slow:.2f} times as fast as fp32", end=" ")
+    print(f"({64 * fast:.0f} and {64 * slow:.0f} images/s)")
+    benchmark.extra_info.update(ratio=fast / slow)
+    benchmark.group = "bf16"
+    benchmark.pedantic(lambda: steps_per_second("bf16", True, size, 1), rounds=1)
+    assert fast > slow
+
+
+def test_surface_generator(benchmark):
+    """At least 200 surfaces a second at 96 px on one core."""
+    import cv2
+
+    cv2.setNumThreads(1)
+
+    def hundred():
+        for index in range(100):
+            surfaces.surface(0, index)
+
+    rate = 100 / min(_seconds(hundred) for _ in range(3))
+    print(f"\nsurfaces: {rate:.0f} images/s at 96 px on one core")
+    benchmark.extra_info.update(images_per_second=rate)
+    benchmark.group = "surfaces"
+    benchmark.pedantic(hundred, rounds=1)
+    assert rate >= 200
