@@ -232,7 +232,7 @@ class BinaryScore:
 
 
 def binary_score(
-    labels: np.ndarray, probabilities: np.ndarray, *, threshold: float = 0.5, rounds: int = 500, seed: int = 0
+    labels: np.ndarray, probabilities: np.ndarray, *, threshold: float = 0.5, rounds: int = 200, seed: int = 0
 ) -> BinaryScore:
     """Score probabilities of the positive class by scikit-learn's metrics, each with its bootstrap interval.
 

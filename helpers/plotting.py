@@ -259,7 +259,7 @@ def loss_by_iteration(
     axis.plot(np.arange(window, len(losses) + 1), mean, color=SERIES[0], linewidth=2, label=f"mean of {window} steps")
     if len(validation):
         ends = np.linspace(0, len(losses), len(validation) + 1)[1:]
-        axis.plot(ends, validation, "o--", color=FOUND, label="validation, after each epoch")
+        axis.plot(ends, validation, "o--", color=FOUND, label="held out, after each epoch")
     axis.set(xlabel="step", ylabel="cross-entropy", title=title, ylim=(0, None))
     axis.grid(alpha=0.3)
     axis.legend()

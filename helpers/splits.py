@@ -32,7 +32,12 @@ class Groups:
     def __str__(self) -> str:
         repeated = self.repeated
         held = sum(map(len, repeated))
-        return f"{len(repeated)} groups of near-duplicates hold {held} of {len(self.of)} images"
+        groups = (
+            "1 group of near-duplicates holds"
+            if len(repeated) == 1
+            else f"{len(repeated)} groups of near-duplicates hold"
+        )
+        return f"{groups} {held} of {len(self.of)} images"
 
     def conflicts(self, labels: np.ndarray) -> list[np.ndarray]:
         """The groups whose pictures do not share one label."""

@@ -7,6 +7,7 @@ before.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ def surface(seed: int, index: int, *, size: int = 96, cracked: bool | None = Non
     drawn = MATERIALS[rng.integers(len(MATERIALS))]
     material = material or drawn
     image = _MATERIALS[material](rng, size)
-    chosen = [name for name in DISTRACTORS if rng.random() < 0.3]
+    chosen = [name for name in DISTRACTORS if rng.random() < 0.25]
     for name in chosen:
         image = _DISTRACTORS[name](rng, image)
     mask = np.zeros((size, size), bool)
@@ -126,8 +127,13 @@ def _hold_size(size: int) -> None:
 def _many(make: Callable, count: int) -> list:
     if count < 1:
         raise ValueError(f"count is {count}: make at least 1 picture")
-    with ThreadPoolExecutor() as pool:  # OpenCV and NumPy let go of the interpreter while they work
-        return list(pool.map(make, range(count)))
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # the pictures are too small to share one among cores
+    try:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV lets go of the interpreter while it works
+            return list(pool.map(make, range(count)))
+    finally:
+        cv2.setNumThreads(threads)
 
 
 # Materials: float32 (size, size, 3), about 0 to 255.
@@ -266,7 +272,7 @@ def _darken(image, alpha, contrast):
 
 def _line(canvas, start, end, width):
     """A stroke on a fine canvas; places and width in pixels of the reduced picture."""
-    a, b = (tuple(np.rint(np.asarray(point) * _FINE * 16).astype(int).tolist()) for point in (start, end))
+    a, b = ((round(x * _FINE * 16), round(y * _FINE * 16)) for x, y in (start, end))
     cv2.line(canvas, a, b, 255, max(1, round(width * _FINE)), cv2.LINE_AA, 4)
 
 

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,9 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import gather_object
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -26,6 +24,12 @@ from torch.utils.data import DataLoader
 from helpers.loading import ImageError, Pictures, image_files, read_image, resized
 from helpers.runtime import autocast, device, read_json, write_json, write_whole
 from helpers.runtime import precision as best_precision
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of widgets, which nothing here shows
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import gather_object
 
 PRECISIONS = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 KEPT_CHECKPOINTS = 2
@@ -254,6 +258,7 @@ def fit(
                     state.waited += 1
                     history.stopped_early = patience is not None and state.waited >= patience
             store.save(state)
+    accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # the model computes in its own precision again
     if validation is not None:
         store.load_best(plain)
     accelerator.free_memory()

@@ -39,7 +39,7 @@ def test_copies_of_a_photograph_are_found(name):
     others = [scenes.photograph(other)[:300, :300] for other in ("coffee", "chelsea")]
     groups = splits.near_duplicates([others[0], PHOTO, others[1], COPIES[name]])
     assert [part.tolist() for part in groups.repeated] == [[1, 3]]
-    assert str(groups) == "1 groups of near-duplicates hold 2 of 4 images"
+    assert str(groups) == "1 group of near-duplicates holds 2 of 4 images"
 
 
 def test_different_pictures_are_left_apart():

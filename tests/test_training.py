@@ -332,3 +332,10 @@ def test_softmax_is_the_formula():
     logits = np.array([[0.0, 1.0, 2.0], [1000.0, 0.0, 0.0]])
     expected = np.exp(logits[0]) / np.exp(logits[0]).sum()
     assert training.softmax(logits) == pytest.approx(np.stack([expected, [1, 0, 0]]))
+
+
+def test_after_training_the_model_computes_in_its_own_precision():
+    model, _ = fit(precision="bf16")
+    assert model(Points().x).dtype == torch.float32
+    bias, weight = model.bias.detach(), model.weight.detach()
+    assert torch.equal(model(Points().x), torch.nn.functional.linear(Points().x, weight, bias))
