@@ -229,9 +229,10 @@ def _crack(rng, image):
     start = size / 2 - rng.uniform(0.15, 0.5) * size * _direction(angle) + rng.normal(0, size / 12, 2)
     width, length = rng.uniform(1.5, max(3.0, size / 40)), rng.uniform(0.8, 1.5) * size
     alpha = _walk(rng, size, [(start, angle, width, length)])
-    if not (alpha > 0.3).any():  # the walk left the picture at once
+    mask, cracked = alpha > 0.3, _darken(image, alpha, rng.uniform(0.55, 0.9))
+    if not mask.any() or (image - cracked)[mask].mean() < 30:  # outside the picture, or hidden in something dark
         return _crack(rng, image)
-    return _darken(image, alpha, rng.uniform(0.55, 0.9)), alpha > 0.3
+    return cracked, mask
 
 
 def _walk(rng, size, walks):

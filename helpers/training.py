@@ -267,13 +267,14 @@ def fit(
 
 @torch.inference_mode()
 def predict(
-    model: nn.Module, dataset: Any, *, batch_size: int = 200, precision: str | None = None
+    model: nn.Module, dataset: Any, *, batch_size: int = 200, precision: str | None = None, workers: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Outputs and labels of a dataset, in its order, with the model in evaluation mode on the device it lies on.
 
     Parameters
     ----------
     precision : "fp32", "bf16", or None for the best of the device.
+    workers : processes that load data.
 
     Returns
     -------
@@ -284,7 +285,7 @@ def predict(
     was_training = model.training
     model.eval()
     found = []
-    for inputs, labels in DataLoader(dataset, batch_size):
+    for inputs, labels in DataLoader(dataset, batch_size, num_workers=workers):
         with autocast(on, precision):
             found.append((model(inputs.to(on)).float().cpu(), labels))
     model.train(was_training)

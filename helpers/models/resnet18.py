@@ -75,11 +75,13 @@ def build(num_classes: int, weights: Any = None, *, freeze: bool = False) -> Res
 
 
 @torch.inference_mode()
-def _features(model: ResNet18, dataset: Any, batch_size: int, precision: str | None) -> tuple[Tensor, Tensor]:
+def _features(
+    model: ResNet18, dataset: Any, batch_size: int, precision: str | None, workers: int
+) -> tuple[Tensor, Tensor]:
     backbone, on = _without_batch_norm(model), device()
     backbone.to(on, memory_format=torch.channels_last)
     found = []
-    for images, labels in DataLoader(dataset, batch_size):
+    for images, labels in DataLoader(dataset, batch_size, num_workers=workers):
         with autocast(on, precision):
             found.append((backbone(images.to(on)).float().cpu(), labels))
     features, labels = zip(*found, strict=True)
@@ -87,7 +89,7 @@ def _features(model: ResNet18, dataset: Any, batch_size: int, precision: str | N
 
 
 def cache_features(
-    model: ResNet18, dataset: Any, *, batch_size: int = 100, precision: str | None = None
+    model: ResNet18, dataset: Any, *, batch_size: int = 100, precision: str | None = None, workers: int = 0
 ) -> TensorDataset:
     """Run a frozen backbone over the data once; its head `model.fc` then trains on what came out.
 
@@ -100,6 +102,7 @@ def cache_features(
     model : built with `freeze=True`. It stays as it is.
     dataset : items of (image, label), image float32 (3, H, W).
     precision : "fp32", "bf16", or None for the best of the device, as in `training.fit`.
+    workers : processes that load data.
 
     Returns
     -------
@@ -114,7 +117,7 @@ def cache_features(
     loose = [name for name, one in model.named_parameters() if one.requires_grad and not name.startswith("fc.")]
     if loose:
         raise ValueError(f"{loose[0]} is not frozen: cached features need a model built with freeze=True")
-    features, labels = _features(model, dataset, batch_size, precision)
+    features, labels = _features(model, dataset, batch_size, precision, workers)
     return TensorDataset(features.clone(), labels.clone())  # clones, because training refuses inference tensors
 
 
