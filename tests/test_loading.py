@@ -213,7 +213,7 @@ def test_files_that_are_no_tensors_are_refused_by_name(tmp_path):
     torch.save({"a": torch.zeros(3, 4, 4)}, tmp_path / "dict.pt")
     torch.save(torch.zeros(4, 4), tmp_path / "flat.pt")
     (tmp_path / "text.pt").write_text("hello")
-    (tmp_path / "evil.pt").write_bytes(pickle.dumps(Evil()))
+    (tmp_path / "evil.pt").write_bytes(pickle.dumps(Evil(), protocol=2))
     torch.save(Evil(), tmp_path / "evil2.pt")
     torch.save(torch.zeros(3, 4, 4), tmp_path / "whole.pt")
     (tmp_path / "cut.pt").write_bytes((tmp_path / "whole.pt").read_bytes()[:300])
