@@ -92,7 +92,10 @@ def data_folder(path: str | Path) -> Path:
     for folder in tried:
         if folder.is_dir():
             return folder.resolve()
-    raise FileNotFoundError(f"DATA_DIR is {str(path)!r}, and neither {tried[0]} nor {tried[1]} is a folder")
+    raise FileNotFoundError(
+        f"DATA_DIR is {str(path)!r}, and neither {tried[0]} nor {tried[1]} is a folder: python download_and_unzip.py"
+        " --list names the data sets that can be fetched"
+    )
 
 
 def device() -> Any:
