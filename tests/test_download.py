@@ -76,7 +76,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         stop = start + server.break_after.pop(0) if server.break_after else len(body)
         for at in range(start, min(stop, len(body)), 10_000):
             self.wfile.write(body[at : min(at + 10_000, stop)])
-            time.sleep(server.slow)
+            threading.Event().wait(server.slow)  # not time.sleep, which the tests take away from the downloader
 
 
 @pytest.fixture

@@ -24,13 +24,17 @@ def run(tmp_path, name, *options, folder=None, processes=1, expect=0):
     output = tmp_path / f"{name}.pt"
     launcher = [sys.executable]
     if processes > 1:
-        launcher += ["-m", "accelerate.commands.launch", "--cpu", "--num_machines=1", "--mixed_precision=no"]
-        launcher += [f"--num_processes={processes}", "--num_cpu_threads_per_process=1", "--main_process_port=0"]
+        launcher += ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines=1", "--mixed_precision=no"]
+        launcher += [f"--num_processes={processes}", "--dynamo_backend=no", "--main_process_port=0"]
     command = [*launcher, str(SCRIPT), str(folder or tmp_path / name), str(output), *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == expect, done.stdout + done.stderr
-    return torch.load(output, weights_only=False) if output.is_file() else None
+    if not output.is_file():
+        return None
+    saved = torch.load(output, weights_only=False)
+    assert saved["processes"] == processes
+    return saved
 
 
 def same_bits(a, b):

@@ -101,4 +101,7 @@ history = training.fit(
     progress=False,
 )
 if rank == 0:
-    torch.save({"weights": model.state_dict(), "history": vars(history)}, options.output)
+    torch.save(
+        {"weights": model.state_dict(), "history": vars(history), "processes": int(os.environ.get("WORLD_SIZE", 1))},
+        options.output,
+    )
