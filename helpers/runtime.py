@@ -13,6 +13,7 @@ import random
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,9 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = ("quick", "full")
+
+# In a notebook, tqdm asks for widgets when some library imports it; the course's bars are text.
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 _output_folder: Path | None = None
 

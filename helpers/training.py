@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +16,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import gather_object
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -24,12 +26,6 @@ from torch.utils.data import DataLoader
 from helpers.loading import ImageError, Pictures, image_files, read_image, resized
 from helpers.runtime import autocast, device, read_json, write_json, write_whole
 from helpers.runtime import precision as best_precision
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # of widgets, which nothing here shows
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-    from accelerate.utils import gather_object
 
 PRECISIONS = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 KEPT_CHECKPOINTS = 2
