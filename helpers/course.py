@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import html
-import json
 import shutil
 import sys
 import time
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from helpers.runtime import ROOT
+from helpers.runtime import ROOT, read_json
 
 NOTEBOOKS = ROOT / "notebooks"
 
@@ -101,7 +100,7 @@ def parse(value: str) -> Any:
 
 def declared(path: Path) -> dict[str, str]:
     """Names in the cell tagged `parameters`, with their defaults as written."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    cells = read_json(path)["cells"]
     sources = ["".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", [])]
     if len(sources) != 1:
         raise ValueError(f"{path.name} has {len(sources)} cells tagged `parameters`: it must have one")
@@ -145,7 +144,7 @@ def execute(path: Path, parameters: dict[str, Any], build: Path) -> Run:
     result.seconds = time.perf_counter() - began
     metrics = NOTEBOOKS / output / "metrics.json"
     if metrics.is_file():
-        result.metrics = json.loads(metrics.read_text())
+        result.metrics = read_json(metrics)
     if target.is_file():
         join_streams(target)
         render(target, build / "site")
@@ -193,7 +192,7 @@ def publish_images(output: Path, target: Path = ROOT / "images") -> None:
 
 def title(path: Path) -> str:
     """The first heading of a notebook, or its name."""
-    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+    for cell in read_json(path)["cells"]:
         if cell["cell_type"] == "markdown":
             for line in "".join(cell["source"]).splitlines():
                 if line.startswith("# "):

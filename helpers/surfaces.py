@@ -387,17 +387,12 @@ def _marble(rng, size):
 
 
 def _cells(rng, size):
-    near, second, _ = _voronoi(rng, size)
-    return np.minimum(second - near, rng.uniform(1.5, 3))
-
-
-def _voronoi(rng, size):
-    """Distance to the nearest and to the second nearest of random points, and which is the nearest: (size, size)."""
+    """The borders between the areas that are nearest to each of some random points (Voronoi cells)."""
     points = rng.uniform(0, size, (int(rng.integers(20, 60)), 2)).astype(np.float32)
     y, x = np.mgrid[:size, :size].astype(np.float32)
     away = (x[..., None] - points[:, 0]) ** 2 + (y[..., None] - points[:, 1]) ** 2
-    two = np.sqrt(np.partition(away, 1, axis=2)[..., :2])
-    return two[..., 0], two[..., 1], away.argmin(axis=2)
+    nearest, second = np.moveaxis(np.sqrt(np.partition(away, 1, axis=2)[..., :2]), 2, 0)
+    return np.minimum(second - nearest, rng.uniform(1.5, 3))
 
 
 def _strokes(rng, size):
