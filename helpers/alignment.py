@@ -106,6 +106,11 @@ def align(before: np.ndarray, after: np.ndarray, motion: str = "affine") -> Alig
     return Alignment(matrix, _valid(matrix, shape), confidence, method)
 
 
+def aligned(before: np.ndarray, after: np.ndarray, motion: str = "euclidean") -> tuple[np.ndarray, np.ndarray]:
+    """The pair with the after image laid under the before image, as `align` finds it: uint8 arrays (H, W, 3)."""
+    return before, align(before, after, motion).warp(after)
+
+
 def _structure(gray: np.ndarray) -> np.ndarray:
     """The image less its blur, over its local contrast: float32 (H, W), about -3 to 3."""
     image = cv2.GaussianBlur(gray.astype(np.float32), (0, 0), 0.8)

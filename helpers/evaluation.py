@@ -268,6 +268,121 @@ def binary_score(
     )
 
 
+@dataclass(frozen=True)
+class MultiLabelScore:
+    """How well probabilities of several yes/no labels fit the truth.
+
+    Attributes
+    ----------
+    labels : name -> the `BinaryScore` of that label, at its own threshold.
+    accuracy : mean over the labels, with its 95 % interval.
+    macro_f1 : mean of the labels' F1, with its interval.
+    all_right : share of the samples whose labels are all right, with its interval.
+    """
+
+    labels: dict[str, BinaryScore]
+    accuracy: Interval
+    macro_f1: Interval
+    all_right: Interval
+
+
+def multi_label_score(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    names: Sequence[str],
+    *,
+    thresholds: Sequence[float] | None = None,
+    rounds: int = 200,
+    seed: int = 0,
+) -> MultiLabelScore:
+    """Score each label by itself and all together; the bootstrap draws whole samples.
+
+    Parameters
+    ----------
+    labels : array (n, labels) of 0 and 1; both must occur in each column.
+    probabilities : float array (n, labels), 0 to 1.
+    names : of the labels.
+    thresholds : one a label, from `best_thresholds` on *other* data; None is 0.5 for all.
+    rounds, seed : of the bootstrap.
+    """
+    from sklearn.metrics import f1_score
+
+    labels, predicted = np.asarray(labels), decide(probabilities, thresholds)
+    each = {
+        name: binary_score(labels[:, i], probabilities[:, i], threshold=at, rounds=rounds, seed=seed)
+        for i, (name, at) in enumerate(zip(names, _thresholds(probabilities, thresholds), strict=True))
+    }
+    together: dict[str, Callable] = {
+        "accuracy": lambda true, given: (true == given).mean(),
+        "macro_f1": partial(f1_score, average="macro", zero_division=0.0),
+        "all_right": lambda true, given: (true == given).all(axis=1).mean(),
+    }
+    drawn = {n: bootstrap_interval(m, labels, predicted, rounds=rounds, seed=seed) for n, m in together.items()}
+    return MultiLabelScore(each, **drawn)
+
+
+def decide(probabilities: np.ndarray, thresholds: Sequence[float] | None = None) -> np.ndarray:
+    """Which labels apply: int array (n, labels) of 0 and 1, 1 from each label's threshold on (None: 0.5)."""
+    return (np.asarray(probabilities) >= _thresholds(probabilities, thresholds)).astype(int)
+
+
+def _thresholds(probabilities: np.ndarray, thresholds: Sequence[float] | None) -> np.ndarray:
+    count = np.shape(probabilities)[1]
+    given = np.full(count, 0.5) if thresholds is None else np.asarray(thresholds, float)
+    if given.shape != (count,):
+        raise ValueError(f"{given.size} thresholds for {count} labels: give one for each")
+    return given
+
+
+def best_thresholds(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """For each label the threshold of the highest accuracy: float array (labels,).
+
+    Where several are as good, the middle of the widest such stretch. Choose them on validation data: on test data
+    the accuracy they give would flatter.
+
+    Parameters
+    ----------
+    labels : array (n, labels) of 0 and 1.
+    probabilities : float array (n, labels), 0 to 1.
+    """
+    found = []
+    for true, given in zip(np.asarray(labels).T, np.asarray(probabilities, float).T, strict=True):
+        true, given = _hold_binary(true, given)
+        edges = np.concatenate([[0.0], np.unique(given), [1.0]])
+        middles = (edges[1:] + edges[:-1]) / 2
+        right = np.array([((given >= middle) == true).mean() for middle in middles])
+        widths = np.where(right == right.max(), np.diff(edges), -1.0)
+        found.append(middles[widths.argmax()])
+    return np.array(found)
+
+
+def pointing_hits(maps: np.ndarray, boxes: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    """The pointing game [1]_: whether the highest point of each map lies in a true box.
+
+    Parameters
+    ----------
+    maps : float array (n, h, w).
+    boxes : n arrays (m, 4): x, y, width, height, in pixels of an image of `size`. Samples without a box are left out.
+    size : (height, width).
+
+    Returns
+    -------
+    bool array (samples with a box,).
+
+    References
+    ----------
+    .. [1] Zhang et al., Top-down Neural Attention by Excitation Backprop, ECCV 2016.
+    """
+    hits = []
+    for one, truth in zip(maps, boxes, strict=True):
+        if len(truth):
+            row, column = np.unravel_index(one.argmax(), one.shape)
+            x, y = (column + 0.5) * size[1] / one.shape[1], (row + 0.5) * size[0] / one.shape[0]
+            low, high = truth[:, :2], truth[:, :2] + truth[:, 2:]
+            hits.append(bool(((low <= (x, y)) & ((x, y) <= high)).all(axis=1).any()))
+    return np.array(hits, bool)
+
+
 def bootstrap_interval(
     metric: Callable[[np.ndarray, np.ndarray], float],
     labels: np.ndarray,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import os
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,8 @@ from typing import Any
 import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from helpers.runtime import read_json
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 MAX_PIXELS = 200_000_000
@@ -203,10 +208,11 @@ IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 def to_tensor(picture: np.ndarray) -> Any:
-    """float32 tensor (3, H, W) of a uint8 array (H, W, 3): divided by 255, then ImageNet's mean and deviation taken."""
+    """float32 tensor (..., 3, H, W) of a uint8 array (..., H, W, 3): divided by 255, then ImageNet's mean and deviation
+    taken."""
     import torch
 
-    return torch.from_numpy((picture / np.float32(255) - IMAGENET_MEAN) / IMAGENET_STD).permute(2, 0, 1)
+    return torch.from_numpy((picture / np.float32(255) - IMAGENET_MEAN) / IMAGENET_STD).movedim(-1, -3)
 
 
 def to_picture(tensor: Any) -> np.ndarray:
@@ -216,26 +222,27 @@ def to_picture(tensor: Any) -> np.ndarray:
 
 
 class LabeledImages:
-    """Images with a label each, as `training.fit` reads them: an item is (tensor, label).
+    """Images, or pairs of them, with labels, as `training.fit` reads them: an item is (tensor, label).
 
     Attributes
     ----------
-    labels : int64 array (n,): the index into `names`.
-    names : of the classes.
+    labels : int64 array (n,): the index into `names`; or float32 array (n, len(names)): 1 for each that applies.
+    names : of the classes or labels.
     """
 
-    def __init__(self, labels: Sequence[int], names: Sequence[str]) -> None:
-        self.labels, self.names = np.asarray(labels, np.int64), tuple(names)
+    def __init__(self, labels: Sequence, names: Sequence[str]) -> None:
+        labels = np.asarray(labels)
+        self.labels, self.names = labels.astype(np.int64 if labels.ndim == 1 else np.float32), tuple(names)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: int) -> tuple[Any, int]:
-        """float32 tensor (3, H, W), normalized as `to_tensor` does, and the label."""
-        return to_tensor(self.picture(index)), int(self.labels[index])
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        """float32 tensor (3, H, W) or (2, 3, H, W), normalized as `to_tensor` does, and the label or labels."""
+        return to_tensor(self.picture(index)), self.labels[index]
 
     def picture(self, index: int) -> np.ndarray:
-        """The image as uint8 array (H, W, 3)."""
+        """The image as uint8 array (H, W, 3), or the pair as (2, H, W, 3)."""
         raise NotImplementedError
 
     def name(self, index: int) -> str:
@@ -247,14 +254,16 @@ class LabeledImages:
         return _Subset(self, indices)
 
     def in_memory(self) -> Pictures:
-        """All images read once and kept: n x H x W x 3 bytes. They must have one size."""
-        return Pictures(np.stack([self.picture(index) for index in range(len(self))]), self.labels, self.names)
+        """All images read once, on all cores, and kept: n x H x W x 3 bytes. They must have one size."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            pictures = list(pool.map(self.picture, range(len(self))))
+        return Pictures(np.stack(pictures), self.labels, self.names)
 
 
 class Pictures(LabeledImages):
-    """Images in memory: uint8 array (n, H, W, 3), RGB."""
+    """Images in memory: uint8 array (n, H, W, 3) or, pairs, (n, 2, H, W, 3), RGB."""
 
-    def __init__(self, images: np.ndarray, labels: Sequence[int], names: Sequence[str]) -> None:
+    def __init__(self, images: np.ndarray, labels: Sequence, names: Sequence[str]) -> None:
         super().__init__(labels, names)
         self.images = images
 
@@ -279,11 +288,11 @@ class ImageFiles(LabeledImages):
 class TensorFiles(ImageFiles):
     """Tensor files (`.pt`), one image each: float (3, H, W), normalized as `to_tensor` does, or uint8 (3, H, W)."""
 
-    def __getitem__(self, index: int) -> tuple[Any, int]:
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
         tensor = read_tensor(self.paths[index])
         if tensor.shape[1:] != (self.size, self.size):
-            return to_tensor(self.picture(index)), int(self.labels[index])
-        return tensor, int(self.labels[index])
+            return to_tensor(self.picture(index)), self.labels[index]
+        return tensor, self.labels[index]
 
     def picture(self, index: int) -> np.ndarray:
         return resized(to_picture(read_tensor(self.paths[index])), self.size)
@@ -294,7 +303,7 @@ class _Subset(LabeledImages):
         self.whole, self.indices = whole, np.asarray(indices, int)
         super().__init__(whole.labels[self.indices], whole.names)
 
-    def __getitem__(self, index: int) -> tuple[Any, int]:
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
         return self.whole[self.indices[index]]
 
     def picture(self, index: int) -> np.ndarray:
@@ -302,6 +311,164 @@ class _Subset(LabeledImages):
 
     def name(self, index: int) -> str:
         return self.whole.name(self.indices[index])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Pairs with several labels each
+
+CHANGE_LABELS = ("color", "shape", "texture")
+SPLITS = {"train": 0.7, "val": 0.15, "test": 0.15}
+
+
+class RecordError(ValueError):
+    """A record of an annotation file that cannot be used; the message names it by its id."""
+
+
+class SubtleDiffDataset(LabeledImages):
+    """Before/after pairs on disk, each with yes or no to color, shape and texture.
+
+    An item is (float32 tensor (2, 3, H, W), float32 array (3,)), the pair normalized as `to_tensor` does.
+
+    Parameters
+    ----------
+    root : a folder with `before/`, `after/` and `annotations.json`, or one with such a folder for each split. The JSON
+        file holds a list of records, `{"id": "17", "before": "17.png", "after": "17.png", "color": 1, "shape": 0,
+        "texture": 0}`; file names are relative to `before/` and `after/`. A record may have `boxes`, a list of [x, y,
+        width, height] in pixels of the before image; `split`; and whatever else.
+    split : "train", "val" or "test"; None takes all. Where there is no folder for each split, a record without `split`
+        goes where a hash of its id sends it: 70 %, 15 % and 15 %, always the same.
+    transform : function of (before, after), uint8 arrays (H, W, 3), that returns such a pair, as `alignment.aligned`.
+    size : the pictures' new side, after the transform; None leaves them as they are.
+    strict : refuse a broken record; otherwise leave it out and note it in `skipped`.
+
+    Attributes
+    ----------
+    records : list of dict, one a pair, as in the file.
+    skipped : list of str: what was wrong with the records left out.
+
+    Raises
+    ------
+    RecordError
+        A picture is missing or unreadable, the two differ in size, a label is missing or neither 0 nor 1, a box is
+        not four numbers, or an id comes twice.
+    ValueError
+        There is no annotation file, it is no list of records, or none is left.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str | None = None,
+        transform: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None,
+        *,
+        size: int | None = None,
+        strict: bool = True,
+    ) -> None:
+        self.folder, records = _split_records(Path(root), split)
+        self.transform, self.size = transform, size
+        self.records: list[dict[str, Any]] = []
+        self.skipped: list[str] = []
+        known: set[str] = set()
+        for number, record in enumerate(records):
+            try:
+                _hold_record(record, number, self.folder, known)
+                self.records.append(record)
+            except RecordError as error:
+                if strict:
+                    raise
+                self.skipped.append(str(error))
+        if not self.records:
+            of_split = f" of the split {split!r}" if split else ""
+            raise ValueError(f"{self.folder} holds no usable pair{of_split}")
+        super().__init__([[record[name] for name in CHANGE_LABELS] for record in self.records], CHANGE_LABELS)
+
+    def picture(self, index: int) -> np.ndarray:
+        """The pair as uint8 array (2, H, W, 3), transformed and resized."""
+        record = self.records[index]
+        try:
+            pair = tuple(read_image(self.folder / side / record[side]) for side in ("before", "after"))
+        except ImageError as error:
+            raise ImageError(f"record {record['id']!r}: {error}") from error
+        pair = self.transform(*pair) if self.transform else pair
+        return np.stack([resized(one, self.size) for one in pair] if self.size else pair)
+
+    def name(self, index: int) -> str:
+        return str(self.records[index]["id"])
+
+    @property
+    def boxes(self) -> list[np.ndarray]:
+        """Of each pair: int array (n, 4): x, y, width, height, in pixels of the before image as it is on disk."""
+        return [np.array(record.get("boxes", []), int).reshape(-1, 4) for record in self.records]
+
+
+def _split_records(root: Path, split: str | None) -> tuple[Path, list[Any]]:
+    """The folder of a split, and its records as they are in the file."""
+    if split is not None and split not in SPLITS:
+        raise ValueError(f"split is {split!r}: choose from {', '.join(SPLITS)}, or None for all")
+    own = split is not None and (root / split / "annotations.json").is_file()
+    folder = root / split if own else root
+    path = folder / "annotations.json"
+    if not path.is_file():
+        raise ValueError(f"{root} holds no annotations.json: it belongs beside before/ and after/")
+    try:
+        records = read_json(path)
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(records, list):
+        raise ValueError(f"{path} holds a {type(records).__name__}: it must hold a list of records")
+    return folder, records if own or split is None else [one for one in records if _split_of(one) == split]
+
+
+def _split_of(record: Any) -> str:
+    if not isinstance(record, dict):
+        return "train"  # where it is refused
+    if "split" in record:
+        return record["split"]
+    place = int(hashlib.sha1(str(record.get("id")).encode()).hexdigest()[:8], 16) / 16**8
+    for split, share in SPLITS.items():
+        if place < share:
+            return split
+        place -= share
+    return split
+
+
+def _hold_record(record: Any, number: int, folder: Path, known: set[str]) -> None:
+    """Raise a RecordError unless the record can be used; note its id as known."""
+    if not isinstance(record, dict) or "id" not in record:
+        raise RecordError(f"record number {number} of {folder / 'annotations.json'} has no id")
+    name = f"record {record['id']!r}"
+    if str(record["id"]) in known:
+        raise RecordError(f"{name}: there are two records with this id")
+    known.add(str(record["id"]))
+    for label in CHANGE_LABELS:
+        if label not in record:
+            raise RecordError(f"{name} has no label {label!r}: each record needs {', '.join(CHANGE_LABELS)}")
+        if record[label] not in (0, 1):
+            raise RecordError(f"{name}: {label} is {record[label]!r}, it must be 0 or 1")
+    sizes = [_picture_size(folder / side, record.get(side), f"{name}, {side}") for side in ("before", "after")]
+    if sizes[0] != sizes[1]:
+        (w, h), (w2, h2) = sizes
+        raise RecordError(f"{name}: before is {w}x{h} and after is {w2}x{h2}, they must have one size")
+    boxes = record.get("boxes", [])
+    if not isinstance(boxes, list) or not all(_is_box(box) for box in boxes):
+        raise RecordError(f"{name}: boxes is {boxes!r}, it must be a list of [x, y, width, height]")
+
+
+def _is_box(box: Any) -> bool:
+    return isinstance(box, list) and len(box) == 4 and all(isinstance(value, (int, float)) for value in box)
+
+
+def _picture_size(folder: Path, file: Any, name: str) -> tuple[int, int]:
+    """Width and height, from the file's header alone."""
+    if not isinstance(file, str) or not (folder / file).resolve().is_relative_to(folder.resolve()):
+        raise RecordError(f"{name}: {file!r} names no file in {folder}")
+    try:
+        with Image.open(folder / file) as image:
+            return image.size
+    except FileNotFoundError as error:
+        raise RecordError(f"{name}: {folder / file} does not exist") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise RecordError(f"{name}: {folder / file} is not an image that can be read") from error
 
 
 def resized(picture: np.ndarray, size: int) -> np.ndarray:

@@ -337,3 +337,68 @@ def overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
     colored = plt.get_cmap(HEAT)(heat)[..., :3] * 255
     gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None]
     return np.rint(0.55 * gray + 0.45 * colored).astype(np.uint8)
+
+
+def training_curves(runs: dict[str, Any], *, metric: str = "accuracy", chance: float | None = None) -> Figure:
+    """Loss and a metric after each epoch, for training (solid) and validation (dashed), a color a run.
+
+    Parameters
+    ----------
+    runs : name -> `training.History` with validation.
+    metric : as named for `fit`.
+    chance : what guessing gives, drawn as a line.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    for axis, column in zip(axes, ("loss", metric), strict=True):
+        for color, (name, history) in zip(SERIES, runs.items(), strict=False):
+            for part, style in (("train", "-"), ("val", "--")):
+                values = history.column(f"{part}_{column}")
+                label = f"{name}, {'training' if part == 'train' else 'validation'}"
+                axis.plot(range(1, len(values) + 1), values, style, marker="o", markersize=4, color=color, label=label)
+        axis.set(xlabel="epoch", ylabel=column, title=f"{column} by epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.grid(alpha=0.3)
+    if chance is not None:
+        axes[1].axhline(chance, color="gray", linestyle=":", label="guessing")
+    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=9)
+    return figure
+
+
+def roc_curves(labels: np.ndarray, models: dict[str, np.ndarray], names: Sequence[str]) -> Figure:
+    """The ROC curves of several yes/no labels, one small plot a label, a line a model.
+
+    Parameters
+    ----------
+    labels : array (n, labels) of 0 and 1.
+    models : name -> probabilities, float array (n, labels).
+    names : of the labels.
+    """
+    from sklearn.metrics import RocCurveDisplay
+
+    figure, axes = plt.subplots(1, len(names), figsize=(11, 3.5), sharey=True, layout="constrained", squeeze=False)
+    for place, (axis, label) in enumerate(zip(axes.flat, names, strict=True)):
+        for color, (name, given) in zip(SERIES, models.items(), strict=False):
+            RocCurveDisplay.from_predictions(
+                labels[:, place], given[:, place], ax=axis, name=name, curve_kwargs={"color": color}
+            )
+        axis.plot([0, 1], [0, 1], ":", color="gray")
+        axis.set(title=label, xlabel="false positive rate", ylabel="true positive rate" if place == 0 else "")
+        axis.legend(loc="lower right", fontsize=8)
+    return figure
+
+
+def confusion_matrices(matrices: dict[str, np.ndarray]) -> Figure:
+    """A confusion matrix for each yes/no label, side by side.
+
+    Parameters
+    ----------
+    matrices : label -> int array (2, 2): rows are the truth, columns the prediction.
+    """
+    from sklearn.metrics import ConfusionMatrixDisplay
+
+    figure, axes = plt.subplots(1, len(matrices), figsize=(10, 3.2), layout="constrained", squeeze=False)
+    for axis, (label, matrix) in zip(axes.flat, matrices.items(), strict=True):
+        shown = ConfusionMatrixDisplay(matrix, display_labels=["same", "changed"])
+        shown.plot(ax=axis, cmap="cividis", colorbar=False)
+        axis.set(title=label, xlabel="predicted", ylabel="true" if axis is axes.flat[0] else "")
+    return figure

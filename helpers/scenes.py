@@ -7,13 +7,16 @@ Everything follows from `(seed, index)`, whatever was generated before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+
+from helpers.runtime import write_json
 
 COLORS: dict[str, tuple[int, int, int]] = {
     "red": (214, 45, 48),
@@ -29,6 +32,7 @@ SHAPES = ("circle", "square", "triangle", "star", "cross", "ring")
 TEXTURES = ("plain", "striped", "dotted", "checked", "ringed")
 ATTRIBUTES = ("color", "shape", "texture")
 KINDS = (*ATTRIBUTES, "added", "removed", "moved")
+_VALUES: dict[str, tuple[str, ...]] = {"color": tuple(COLORS), "shape": SHAPES, "texture": TEXTURES}
 
 
 @dataclass(frozen=True)
@@ -196,6 +200,8 @@ def scene_pair(
     changes: tuple[int, int] = (1, 1),
     kinds: Sequence[str] = KINDS,
     several: float = 0.0,
+    together: bool = False,
+    combinations: Collection[tuple[str, str]] | None = None,
     nuisance: Nuisance | None = None,
 ) -> Pair:
     """A generated scene before and after some of its objects changed.
@@ -208,20 +214,23 @@ def scene_pair(
     changes : fewest and most changed objects, inclusive; (0, 0) changes nothing.
     kinds : the kinds of change to draw from, some of `KINDS`.
     several : probability from 0 to 1 that one object changes in more than one attribute.
+    together : every changed object changes in all of `kinds`, which must be attributes.
+    combinations : the (shape, texture) that objects may have, before and after. None: all of them.
     nuisance : the strongest nuisance; each pair draws its own within it (`Nuisance.sample`). None: none.
 
     Raises
     ------
     ValueError
-        An unknown kind, an empty range, or a side under 16 pixels.
+        An unknown kind, an empty range, a side under 16 pixels, or combinations too few to change within.
     """
     height, width = (size, size) if isinstance(size, int) else size
-    _check_scene(height, width, things, changes, kinds)
+    _check_scene(height, width, things, changes, kinds, together)
     rng = np.random.default_rng((seed, index))
     spots = _place(rng, int(rng.integers(things[0], things[1] + 1)) + 2, height, width)
     spare, spots = spots[-2:], spots[:-2]  # free places for what is added or moved
-    present = tuple(_random_thing(rng, spot) for spot in spots)
-    plan = _plan(rng, present, spare, int(rng.integers(changes[0], changes[1] + 1)), kinds, several)
+    draw = _Draw(rng, tuple(kinds), several, together, combinations)
+    present = tuple(draw.thing(spot) for spot in spots)
+    plan = _plan(draw, present, spare, int(rng.integers(changes[0], changes[1] + 1)))
     captions, noise_seed = _captions(rng, plan), int(rng.integers(2**32))
     taken = (nuisance or Nuisance()).sample(rng)
     background = _background(rng, height, width)  # last: how much it draws depends on the size
@@ -234,7 +243,58 @@ def scene_pair(
     return Pair(before, take(after, taken, noise_seed), records, captions, present, taken, moved)
 
 
-def _check_scene(height, width, things, changes, kinds) -> None:
+SUBTLE = Nuisance(rotation=2, shift_x=1.5, shift_y=1.5, gain=1.12, noise=8)
+"""How strongly `subtle_pair` is disturbed unless told otherwise, at 96 pixels."""
+
+
+def subtle_pair(seed: int, index: int = 0, *, nuisance: Nuisance | None = SUBTLE, **options: Any) -> Pair:
+    """A scene of which one object, or none, changed in color, shape and texture: all eight combinations equally likely.
+
+    So each label is true in half of the pairs, tells nothing about the other two, and one pair in eight shows no
+    change at all.
+
+    Parameters
+    ----------
+    seed, index : together they determine the pair.
+    nuisance, **options : as in `scene_pair`: `size`, `things`, `combinations`.
+    """
+    chosen = int(np.random.default_rng((seed, index, 1)).integers(8))
+    kinds = tuple(name for bit, name in enumerate(ATTRIBUTES) if chosen >> bit & 1)
+    changes = (1, 1) if kinds else (0, 0)
+    return scene_pair(
+        seed, index, kinds=kinds or ATTRIBUTES, together=True, changes=changes, nuisance=nuisance, **options
+    )
+
+
+def write_dataset(folder: str | Path, pairs: Iterable[Pair]) -> Path:
+    """Write pairs to disk as `loading.SubtleDiffDataset` reads them: `before/`, `after/` and `annotations.json`.
+
+    Beside the labels, a record holds the boxes, how many objects there are, the captions and the nuisance. The
+    annotations are written last: a folder that has them is whole.
+
+    Parameters
+    ----------
+    folder : made where it is missing; a data set that it holds is replaced.
+    pairs : from `subtle_pair` or `scene_pair`.
+    """
+    folder, records = Path(folder), []
+    (folder / "annotations.json").unlink(missing_ok=True)
+    for side in ("before", "after"):
+        (folder / side).mkdir(parents=True, exist_ok=True)
+    for number, pair in enumerate(pairs):
+        name = f"{number:06}"
+        for side in ("before", "after"):
+            path = folder / side / f"{name}.png"
+            path.write_bytes(cv2.imencode(".png", getattr(pair, side)[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])
+        record = {"id": name, "before": f"{name}.png", "after": f"{name}.png"}
+        record |= {kind: int(pair.labels[kind]) for kind in ATTRIBUTES}
+        record |= {"boxes": pair.boxes.tolist(), "objects": len(pair.things), "captions": list(pair.captions)}
+        records.append(record | {"nuisance": asdict(pair.nuisance)})
+    write_json(folder / "annotations.json", records)
+    return folder
+
+
+def _check_scene(height, width, things, changes, kinds, together) -> None:
     if min(height, width) < 16:
         raise ValueError(f"size is {height}x{width}: a scene needs at least 16x16 pixels")
     if not 1 <= things[0] <= things[1] <= 8:
@@ -244,6 +304,8 @@ def _check_scene(height, width, things, changes, kinds) -> None:
     unknown = set(kinds) - set(KINDS)
     if unknown or not kinds:
         raise ValueError(f"kinds is {list(kinds)}: choose from {', '.join(KINDS)}")
+    if together and not set(kinds) <= set(ATTRIBUTES):
+        raise ValueError(f"kinds is {list(kinds)}: only {', '.join(ATTRIBUTES)} can change together")
 
 
 def _place(rng: np.random.Generator, count: int, height: int, width: int) -> np.ndarray:
@@ -267,45 +329,73 @@ def _place(rng: np.random.Generator, count: int, height: int, width: int) -> np.
         biggest *= 0.9
 
 
-def _random_thing(rng: np.random.Generator, spot: np.ndarray) -> Thing:
-    color, shape, texture = _pick(rng, tuple(COLORS)), _pick(rng, SHAPES), _pick(rng, TEXTURES)
-    return Thing(color, shape, texture, *map(float, spot), angle=float(rng.uniform(-0.35, 0.35)))
-
-
 def _pick(rng: np.random.Generator, values: Sequence, other_than: Any = None) -> Any:
     values = [value for value in values if value != other_than]
     return values[int(rng.integers(len(values)))]
 
 
-def _plan(rng, present, spare, count, kinds, several) -> list[tuple[tuple[str, ...], Thing | None, Thing | None]]:
+@dataclass(frozen=True)
+class _Draw:
+    """Draws things, and other attributes for them."""
+
+    rng: np.random.Generator
+    kinds: tuple[str, ...]
+    several: float
+    together: bool
+    combinations: Collection[tuple[str, str]] | None
+
+    def thing(self, spot: np.ndarray) -> Thing:
+        def attempt() -> Thing:
+            color, shape, texture = (_pick(self.rng, values) for values in _VALUES.values())
+            return Thing(color, shape, texture, *map(float, spot), angle=float(self.rng.uniform(-0.35, 0.35)))
+
+        return self._allowed(attempt)
+
+    def altered(self, thing: Thing, kind: str) -> tuple[tuple[str, ...], Thing, Thing]:
+        """Which attributes change, the thing before and after."""
+        attributes, altered = [k for k in self.kinds if k in ATTRIBUTES], {kind}
+        if self.together:
+            altered = set(attributes)
+        elif len(attributes) > 1 and self.rng.random() < self.several:
+            altered |= {attribute for attribute in attributes if self.rng.random() < 0.5}
+        names = tuple(name for name in ATTRIBUTES if name in altered)
+
+        def attempt() -> Thing:
+            return replace(thing, **{name: _pick(self.rng, _VALUES[name], getattr(thing, name)) for name in names})
+
+        return names, thing, self._allowed(attempt)
+
+    def _allowed(self, attempt: Callable[[], Thing]) -> Thing:
+        for _ in range(1000):
+            thing = attempt()
+            if self.combinations is None or (thing.shape, thing.texture) in self.combinations:
+                return thing
+        raise ValueError(
+            f"combinations holds {len(self.combinations)} of (shape, texture), too few for what shall change: give each"
+            " shape and each texture at least two"
+        )
+
+
+def _plan(draw, present, spare, count) -> list[tuple[tuple[str, ...], Thing | None, Thing | None]]:
     """What changes: (kinds, thing before, thing after); there are only two free places for added and moved."""
-    plan, free, chosen = [], list(spare), iter(rng.permutation(len(present)))
+    rng, plan, free = draw.rng, [], list(spare)
+    chosen = iter(rng.permutation(len(present)))
     for _ in range(min(count, len(present))):
         thing = present[int(next(chosen))]
-        possible = [kind for kind in kinds if free or kind not in ("added", "moved")]
+        possible = [kind for kind in draw.kinds if free or kind not in ("added", "moved")]
         if not possible:
             break
         kind = _pick(rng, possible)
         if kind == "added":
-            plan.append((("added",), None, _random_thing(rng, free.pop())))
+            plan.append((("added",), None, draw.thing(free.pop())))
         elif kind == "removed":
             plan.append((("removed",), thing, None))
         elif kind == "moved":
             x, y, _ = free.pop()
             plan.append((("moved",), thing, replace(thing, x=float(x), y=float(y))))
         else:
-            plan.append(_alter(rng, thing, kind, [k for k in kinds if k in ATTRIBUTES], several))
+            plan.append(draw.altered(thing, kind))
     return plan
-
-
-def _alter(rng, thing: Thing, kind: str, attributes: list[str], several: float):
-    altered = {kind}
-    if len(attributes) > 1 and rng.random() < several:
-        altered |= {attribute for attribute in attributes if rng.random() < 0.5}
-    values = {"color": tuple(COLORS), "shape": SHAPES, "texture": TEXTURES}
-    names = tuple(name for name in ATTRIBUTES if name in altered)
-    new = {name: _pick(rng, values[name], getattr(thing, name)) for name in names}
-    return names, thing, replace(thing, **new)
 
 
 def _change(step, shape: tuple[int, int], taken: Nuisance) -> Change:

@@ -132,7 +132,7 @@ def test_requirements_hold_the_tested_versions():
 FLOORS = [
     {"runtime", "images"},
     {"scenes", "surfaces", "loading", "splits", "alignment"},
-    {"differences"},
+    {"differences", "augmentation"},
     {"models"},
     {"training", "evaluation", "captioning", "plotting"},
     {"app", "course"},
