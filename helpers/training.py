@@ -23,7 +23,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from helpers.loading import ImageError, Pictures, image_files, read_image, resized
+from helpers.alignment import aligned
+from helpers.loading import ImageError, Pictures, find_pairs, image_files, read_image, resized
 from helpers.runtime import autocast, device, read_json, write_json, write_whole
 from helpers.runtime import precision as best_precision
 
@@ -72,6 +73,18 @@ def classification(model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
 def accuracy(logits: Tensor, labels: Tensor) -> float:
     """Share of the rows of `logits` (n, classes) whose largest entry is at the label."""
     return (logits.argmax(dim=1) == labels).float().mean().item()
+
+
+def multi_label(model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
+    """Binary cross-entropy of a batch (inputs, labels float (n, labels)), the mean over labels, and the logits."""
+    inputs, labels = batch
+    logits = model(inputs)
+    return nn.functional.binary_cross_entropy_with_logits(logits.float(), labels), logits
+
+
+def label_accuracy(logits: Tensor, labels: Tensor) -> float:
+    """Share of right answers among all yes/no labels: `logits` and `labels` (n, labels), yes above 0."""
+    return ((logits > 0) == (labels > 0.5)).float().mean().item()
 
 
 def one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
@@ -331,6 +344,58 @@ def predict_folder(
     if csv is not None:
         write_whole(csv, table.to_csv(index=False).encode())
     return table
+
+
+def predict_pairs(
+    model: nn.Module,
+    source: str | Path,
+    *,
+    size: int,
+    names: Sequence[str],
+    thresholds: Sequence[float] | None = None,
+    csv: str | Path | None = None,
+) -> Any:
+    """Say of every pair of a folder or CSV file which labels apply, each pair aligned first.
+
+    Parameters
+    ----------
+    source : as in `loading.find_pairs`. A pair that cannot be read or differs in size gets a row that says why.
+    size : of the pictures the model was trained on, pixels.
+    names : of the labels.
+    thresholds : one a label; None is 0.5.
+    csv : where to write the table as well, whole or not at all.
+
+    Returns
+    -------
+    pandas DataFrame
+        A row a pair: "before", "after" (file names), "changed" (the labels that apply, or "nothing"), the probability
+        of each label, "error".
+    """
+    import pandas
+
+    least = np.full(len(names), 0.5) if thresholds is None else np.asarray(thresholds)
+    rows = []
+    for paths in find_pairs(source):
+        row = {"before": paths[0].name, "after": paths[1].name, "error": ""}
+        try:
+            before, after = map(read_image, paths)
+            pair = np.stack([resized(one, size) for one in aligned(before, after)])
+        except ValueError as error:  # unreadable, or of two sizes
+            rows.append(row | {"error": str(error)})
+            continue
+        logits, _ = predict(model, Pictures(pair[None], np.zeros((1, len(names))), names))
+        probabilities = sigmoid(logits)[0]
+        said = [name for name, value, at in zip(names, probabilities, least, strict=True) if value >= at]
+        rows.append(row | {"changed": ", ".join(said) or "nothing"} | dict(zip(names, probabilities, strict=True)))
+    table = pandas.DataFrame(rows, columns=["before", "after", "changed", *names, "error"])
+    if csv is not None:
+        write_whole(csv, table.to_csv(index=False).encode())
+    return table
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """The probability of each yes/no label, from logits of any shape."""
+    return torch.from_numpy(logits).double().sigmoid().numpy()
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -106,7 +106,7 @@ def test_bad_weights_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="WEIGHTS is 'nowhere.pt': use 'imagenet', None, or a checkpoint"):
         resnet18.build(2, "nowhere.pt")
     torch.save(torchvision.models.resnet34().state_dict(), tmp_path / "other.pt")
-    with pytest.raises(ValueError, match="not those of a ResNet18: layer1.2.conv1.weight does not fit"):
+    with pytest.raises(ValueError, match="not those of a resnet18: layer1.2.conv1.weight does not fit"):
         resnet18.build(2, tmp_path / "other.pt")
     (tmp_path / "text.pt").write_text("hello")
     with pytest.raises(ValueError, match=r"text.pt is not a checkpoint: save one with torch.save"):

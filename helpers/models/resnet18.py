@@ -11,7 +11,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.models.resnet import BasicBlock, ResNet
 
-from helpers.loading import model_weights
+from helpers.models import load_backbone
 from helpers.runtime import autocast, device
 
 
@@ -60,14 +60,7 @@ def build(num_classes: int, weights: Any = None, *, freeze: bool = False) -> Res
         raise ValueError(f"num_classes is {num_classes}: give at least 1")
     model = ResNet18(num_classes)
     if weights is not None:
-        given = weights if isinstance(weights, dict) else model_weights(weights, "resnet18")
-        own = model.state_dict()
-        state = {name: value for name, value in given.items() if not name.startswith("fc.")}
-        odd = [name for name in own if not name.startswith("fc.") and name not in state]
-        odd += [name for name, value in state.items() if name not in own or value.shape != own[name].shape]
-        if odd:
-            raise ValueError(f"the weights are not those of a ResNet18: {odd[0]} does not fit")
-        model.load_state_dict(state, strict=False)
+        load_backbone(model, weights, "resnet18")
     if freeze:
         model.requires_grad_(False)
         model.fc.requires_grad_(True)
