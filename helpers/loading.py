@@ -368,10 +368,11 @@ class SubtleDiffDataset(LabeledImages):
         self.transform, self.size = transform, size
         self.records: list[dict[str, Any]] = []
         self.skipped: list[str] = []
+        self._sizes: list[tuple[int, int]] = []
         known: set[str] = set()
         for number, record in enumerate(records):
             try:
-                _hold_record(record, number, self.folder, known)
+                self._sizes.append(_hold_record(record, number, self.folder, known))
                 self.records.append(record)
             except RecordError as error:
                 if strict:
@@ -397,8 +398,13 @@ class SubtleDiffDataset(LabeledImages):
 
     @property
     def boxes(self) -> list[np.ndarray]:
-        """Of each pair: int array (n, 4): x, y, width, height, in pixels of the before image as it is on disk."""
-        return [np.array(record.get("boxes", []), int).reshape(-1, 4) for record in self.records]
+        """Of each pair: float array (n, 4): x, y, width, height, in pixels of the before image at its new size."""
+        found = []
+        for record, (width, height) in zip(self.records, self._sizes, strict=True):
+            sides = (self.size or width, self.size or height)
+            scale = np.array([sides[0] / width, sides[1] / height] * 2)
+            found.append(np.array(record.get("boxes", []), float).reshape(-1, 4) * scale)
+        return found
 
 
 def _split_records(root: Path, split: str | None) -> tuple[Path, list[Any]]:
@@ -432,8 +438,8 @@ def _split_of(record: Any) -> str:
     return split
 
 
-def _hold_record(record: Any, number: int, folder: Path, known: set[str]) -> None:
-    """Raise a RecordError unless the record can be used; note its id as known."""
+def _hold_record(record: Any, number: int, folder: Path, known: set[str]) -> tuple[int, int]:
+    """The pictures' width and height; a RecordError where the record cannot be used. Its id is noted as known."""
     if not isinstance(record, dict) or "id" not in record:
         raise RecordError(f"record number {number} of {folder / 'annotations.json'} has no id")
     name = f"record {record['id']!r}"
@@ -452,6 +458,7 @@ def _hold_record(record: Any, number: int, folder: Path, known: set[str]) -> Non
     boxes = record.get("boxes", [])
     if not isinstance(boxes, list) or not all(_is_box(box) for box in boxes):
         raise RecordError(f"{name}: boxes is {boxes!r}, it must be a list of [x, y, width, height]")
+    return sizes[0]
 
 
 def _is_box(box: Any) -> bool:

@@ -198,3 +198,65 @@ def test_calibration_error_of_calibrated_predictions_is_small():
 def test_bad_predictions_are_named(labels, probabilities, message):
     with pytest.raises(ValueError, match=message):
         evaluation.binary_score(np.array(labels), np.array(probabilities))
+
+
+def many_labels(count=300, seed=0):
+    """Truth and probabilities of three labels that are right about 85 % of the time."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, (count, 3))
+    return labels, np.clip(labels * 0.5 + 0.25 + rng.normal(0, 0.25, labels.shape), 0, 1)
+
+
+def test_multi_label_score_agrees_with_scikit_learn():
+    from sklearn import metrics
+
+    labels, probabilities = many_labels()
+    at = [0.4, 0.5, 0.7]
+    predicted = (probabilities >= at).astype(int)
+    score = evaluation.multi_label_score(labels, probabilities, ("a", "b", "c"), thresholds=at)
+    assert score.accuracy.value == pytest.approx(1 - metrics.hamming_loss(labels, predicted))
+    assert score.macro_f1.value == pytest.approx(metrics.f1_score(labels, predicted, average="macro"))
+    assert score.all_right.value == pytest.approx(metrics.accuracy_score(labels, predicted))
+    expected = metrics.multilabel_confusion_matrix(labels, predicted)
+    for place, name in enumerate(("a", "b", "c")):
+        assert np.array_equal(score.labels[name].confusion, expected[place])
+        assert score.labels[name].roc_auc.value == pytest.approx(
+            metrics.roc_auc_score(labels[:, place], probabilities[:, place])
+        )
+    for interval in (score.accuracy, score.macro_f1, score.all_right):
+        assert interval.low < interval.value < interval.high
+    plain = evaluation.multi_label_score(labels, probabilities, ("a", "b", "c"))
+    assert plain.accuracy.value == pytest.approx(((probabilities >= 0.5) == labels).mean())
+
+
+def test_best_thresholds_are_those_that_brute_force_finds():
+    labels, probabilities = many_labels(120)
+    grid = np.linspace(0, 1, 10_001)
+    for column, found in enumerate(evaluation.best_thresholds(labels, probabilities)):
+        true, given = labels[:, column], probabilities[:, column]
+        best = max(((given >= at) == true).mean() for at in grid)
+        assert ((given >= found) == true).mean() == best
+
+
+def test_best_threshold_lies_in_the_middle_of_the_gap():
+    labels = np.array([[0], [0], [1], [1]])
+    found = evaluation.best_thresholds(labels, np.array([[0.1], [0.2], [0.8], [0.9]]))
+    assert found == pytest.approx([0.5])
+
+
+def test_thresholds_must_fit_the_labels():
+    labels, probabilities = many_labels(20)
+    with pytest.raises(ValueError, match="2 thresholds for 3 labels: give one for each"):
+        evaluation.multi_label_score(labels, probabilities, ("a", "b", "c"), thresholds=[0.5, 0.5])
+
+
+def test_pointing_game_by_hand():
+    maps = np.zeros((4, 4, 8))
+    maps[0, 1, 5] = maps[1, 0, 0] = maps[2, 3, 7] = 1.0
+    boxes = [
+        np.array([[42, 10, 8, 8]]),  # the peak of (1, 5) is at x 44, y 12
+        np.array([[42, 10, 8, 8]]),  # at x 4, y 4: missed
+        np.array([[0, 0, 4, 4], [56, 24, 8, 8]]),  # in the second of two
+        np.zeros((0, 4)),  # nothing to point at
+    ]
+    assert evaluation.pointing_hits(maps, boxes, (32, 64)).tolist() == [True, False, True]

@@ -52,6 +52,8 @@ def test_memory_and_subsets_hold_the_same_pairs(folder):
     data = SubtleDiffDataset(folder, transform=alignment.aligned, size=40)
     kept = data.in_memory()
     assert kept.images.shape == (COUNT, 2, 40, 40, 3)
+    for small, whole in zip(data.boxes, SubtleDiffDataset(folder).boxes, strict=True):
+        assert small == pytest.approx(whole * 40 / 48)
     few = kept.subset([5, 2])
     for place, index in enumerate((5, 2)):
         assert torch.equal(few[place][0], data[index][0])

@@ -343,3 +343,50 @@ def test_after_training_the_model_computes_in_its_own_precision():
     assert model(Points().x).dtype == torch.float32
     bias, weight = model.bias.detach(), model.weight.detach()
     assert torch.equal(model(Points().x), torch.nn.functional.linear(Points().x, weight, bias))
+
+
+def test_multi_label_loss_and_accuracy_are_their_formulas():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(6, 3), torch.randint(2, (6, 3)).float()
+    value, given = training.multi_label(lambda inputs: inputs, (logits, labels))
+    p = 1 / (1 + torch.exp(-logits))
+    torch.testing.assert_close(value, -(labels * p.log() + (1 - labels) * (1 - p).log()).mean())
+    assert given is logits
+    assert training.label_accuracy(logits, labels) == pytest.approx(((p > 0.5) == (labels == 1)).float().mean())
+    assert training.sigmoid(logits.numpy()) == pytest.approx(p.numpy(), abs=1e-6)
+
+
+class Brighter(torch.nn.Module):
+    """Says yes to the first label where the second picture is brighter; the second label is always 0.6."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(20.0))
+
+    def forward(self, pairs):
+        before, after = pairs.mean(dim=(2, 3, 4)).unbind(1)
+        return torch.stack([self.scale * (after - before), torch.full_like(after, 0.405)], dim=1)
+
+
+def test_pairs_of_a_folder_are_judged(tmp_path):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    picture = rng.integers(60, 160, (40, 40, 3), np.uint8)
+    for name, shift in (("a", 60), ("b", -50)):
+        Image.fromarray(picture).save(tmp_path / f"{name}_before.png")
+        Image.fromarray(picture + np.uint8(shift % 256)).save(tmp_path / f"{name}_after.png")
+    Image.fromarray(picture).save(tmp_path / "c_before.png")
+    (tmp_path / "c_after.png").write_text("no image")
+    Image.fromarray(picture).save(tmp_path / "d_before.png")
+    Image.fromarray(picture[:20]).save(tmp_path / "d_after.png")
+    options = {"size": 32, "names": ("brighter", "other"), "thresholds": (0.5, 0.7), "csv": tmp_path / "out.csv"}
+    table = training.predict_pairs(Brighter(), tmp_path, **options)
+    assert table.before.tolist() == ["a_before.png", "b_before.png", "c_before.png", "d_before.png"]
+    assert table.changed.tolist()[:2] == ["brighter", "nothing"]
+    assert table.other[0] == pytest.approx(0.6, abs=0.01)
+    assert "c_after.png is not an image" in table.error[2]
+    assert "before is 40x40 and after is 40x20" in table.error[3]
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 5
+    easy = training.predict_pairs(Brighter(), tmp_path, size=32, names=("brighter", "other"))
+    assert easy.changed.tolist()[:2] == ["brighter, other", "other"]
