@@ -125,7 +125,7 @@ def _search(images: list[np.ndarray], motion: str) -> tuple[np.ndarray, str]:
     least = _disagreement(*images, best)
     for candidate, start in (("ecc", lambda *_: np.eye(3)), ("phase+ecc", _phase), ("orb+ecc", _orb)):
         matrix = start(*images)
-        if matrix is None:
+        if matrix is None or not _plausible(matrix, images[0].shape):
             continue
         matrix = _ecc(*images, matrix, motion, None)
         matrix = _ecc(*images, matrix, motion, _agreeing(*images, matrix))
