@@ -13,11 +13,12 @@ import sys
 import nbformat
 import notebook_checks as checks
 import numpy as np
+import pandas
 import pytest
 from conftest import ROOT, run_offline
 from PIL import Image
 
-from helpers import course
+from helpers import course, scenes
 from helpers.runtime import ROOT as PROJECT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -289,6 +290,26 @@ def test_resnet18_on_real_photographs(real_data, tmp_path):
         assert interval["low"] < interval["value"] < interval["high"]
         assert interval["low"] > 0.85, "either start learns real cracks from 316 photographs"
         assert f"{name:<14} {interval['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]" in printed
+
+
+@pytest.mark.slow
+def test_dbt_resnet50_on_pairs_of_ones_own(tmp_path):
+    """One folder without splits, and a CSV file of pairs to judge, one of them broken."""
+    pairs = (scenes.subtle_pair(0, index, size=64, things=(1, 2), nuisance=None) for index in range(360))
+    folder = scenes.write_dataset(tmp_path / "mine", pairs)
+    lines = ["before,after", "mine/before/000001.png,mine/after/000001.png", "mine/before/000002.png,none.png"]
+    (tmp_path / "inbox.csv").write_text("\n".join(lines))
+    given = {"DATA_DIR": folder, "INBOX": tmp_path / "inbox.csv", "IMAGE_SIZE": 64, "EPOCHS": 8}
+    arguments = [part for name, value in given.items() for part in ("-p", name, str(value))]
+    process = run_offline(ROOT / "notebooks" / "03_dbt_resnet50.ipynb", tmp_path, *arguments)
+    assert process.returncode == 0, process.stdout + process.stderr
+    output = tmp_path / "03_dbt_resnet50"
+    measured = json.loads((output / "metrics.json").read_text())
+    assert measured["mean accuracy over guessing"]["passed"]
+    assert measured["attention points at the change"]["passed"]
+    first, second = pandas.read_csv(output / "inbox.csv").to_dict("records")
+    assert isinstance(first["changed"], str)
+    assert "none.png does not exist" in second["error"]
 
 
 def test_saving_publishes_the_figures(tmp_path):

@@ -97,11 +97,11 @@ class DBTResNet50(nn.Module):
         self.backbone = _backbone(strides[-1], weights)
         channels = [STAGES[stride][1] for stride in strides]
         if compare == "maps":
-            self.comparisons = nn.ModuleList()
-            seen = 0
-            for inputs in channels:
-                self.comparisons.append(Comparison(inputs, seen, seen := seen + 128))
-            features = 2 * seen
+            outputs = [128 * (place + 1) for place in range(len(channels))]
+            # each comparison also gets what the one before it found
+            stages = zip(channels, [0, *outputs], outputs, strict=False)
+            self.comparisons = nn.ModuleList([Comparison(*stage) for stage in stages])
+            features = 2 * outputs[-1]
         else:
             features = 2 * sum(channels)
         self.block = DBTBlock(features, 256, dropout)
@@ -132,12 +132,12 @@ class DBTResNet50(nn.Module):
         net, found = self.backbone, []
         images = pairs.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         features = net.maxpool(net.relu(net.bn1(net.conv1(images))))
-        for stride in range(2, 2 + len(STAGES)):
-            name, _ = STAGES[2**stride]
-            if hasattr(net, name):
+        for stride, (name, _) in STAGES.items():
+            # stages beyond the last stride are not there
+            if stride <= self.strides[-1]:
                 features = getattr(net, name)(features)
-                if 2**stride in self.strides:
-                    found.append(features.unflatten(0, (-1, 2)))
+            if stride in self.strides:
+                found.append(features.unflatten(0, (-1, 2)))
         return found
 
 
