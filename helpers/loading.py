@@ -552,6 +552,71 @@ def defect_images(folder: str | Path, size: int) -> ImageFiles:
     )
 
 
+class CsvError(ValueError):
+    """A CSV file of labels that cannot be used; the message names file and row."""
+
+
+def labeled_csv_images(folder: str | Path, size: int, names: Sequence[str] = ("0", "1")) -> ImageFiles:
+    """Images in `0/` and `1/` with their labels in `0.csv` and `1.csv`.
+
+    Parameters
+    ----------
+    folder : holds both folders and both CSV files. A CSV file has the columns `image_name`, a file of the folder of the
+        same name, and `target`, 0 or 1.
+    size : of the images, pixels.
+    names : of the two classes.
+
+    Returns
+    -------
+    ImageFiles
+        The rows of `0.csv`, then those of `1.csv`, labeled by `target`.
+
+    Raises
+    ------
+    CsvError
+        A CSV file is missing, empty or lacks a column; an image is missing; a target is neither 0 nor 1; a name comes
+        twice in a file, or in both.
+    """
+    folder = Path(folder)
+    paths: list[Path] = []
+    labels: list[int] = []
+    first: dict[str, str] = {}
+    for part in ("0", "1"):
+        for where, name, target in _csv_rows(folder / f"{part}.csv"):
+            if name in first:
+                raise CsvError(f"{where}: {name!r} comes a second time, first in {first[name]}")
+            if target not in ("0", "1"):
+                raise CsvError(f"{where}: target is {target!r}, it must be 0 or 1")
+            if not _is_inside(folder / part, name):
+                raise CsvError(f"{where}: {folder / part / name} does not exist")
+            first[name] = where
+            paths.append(folder / part / name)
+            labels.append(int(target))
+    return ImageFiles(paths, labels, names, size)
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Where each row stands, its image name and its target."""
+    if not path.is_file():
+        raise CsvError(f"{path} does not exist: the images need 0.csv and 1.csv beside their folders 0/ and 1/")
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in ("image_name", "target") if name not in (reader.fieldnames or [])]
+        if missing:
+            raise CsvError(f"{path} has no column {' and no column '.join(missing)}: it needs image_name,target")
+        number = 0
+        for number, row in enumerate(reader, start=1):
+            yield f"{path.name}, row {number}", (row["image_name"] or "").strip(), (row["target"] or "").strip()
+        if not number:
+            raise CsvError(f"{path} holds no row")
+
+
+def _is_inside(folder: Path, file: str) -> bool:
+    """Whether there is such a file in the folder, not beyond it."""
+    path = (folder / file).resolve()
+    return bool(file) and path.is_file() and path.is_relative_to(folder.resolve())
+
+
 def image_files(folder: str | Path, suffixes: set[str] = SUFFIXES) -> list[Path]:
     """The files of a folder whose name ends so, sorted; a `ValueError` where there is none."""
     folder = Path(folder)

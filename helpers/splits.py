@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,6 +88,31 @@ def _hashes(picture: np.ndarray) -> np.ndarray:
     views = [small if turn is None else small.transpose(turn) for turn in turns]
     bits = np.array([phash(view).hash.ravel() for view in views])
     return np.packbits(bits, axis=1).view(">u8").astype(np.uint64).ravel()
+
+
+def stratified(labels: np.ndarray, seed: int, shares: Sequence[float] = (0.7, 0.15, 0.15)) -> list[np.ndarray]:
+    """Disjoint random parts of the data that hold the classes in proportion.
+
+    Parameters
+    ----------
+    labels : int array (n,).
+    seed : decides who goes where.
+    shares : of the parts; they add up to 1.
+
+    Returns
+    -------
+    list of sorted index arrays, one a share; every index is in one of them.
+    """
+    from sklearn.model_selection import train_test_split
+
+    if abs(sum(shares) - 1) > 1e-6 or min(shares) <= 0:
+        raise ValueError(f"shares is {tuple(shares)}: give positive numbers that add up to 1")
+    rest, parts = np.arange(len(labels)), []
+    for place, share in enumerate(shares[:-1]):
+        part = share / sum(shares[place:])
+        chosen, rest = train_test_split(rest, train_size=part, stratify=np.asarray(labels)[rest], random_state=seed)
+        parts.append(np.sort(chosen))
+    return [*parts, np.sort(rest)]
 
 
 def folds(labels: np.ndarray, groups: Groups, count: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -16,6 +16,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from helpers.runtime import write_whole
+
 MATERIALS = ("concrete", "plaster", "brick")
 DISTRACTORS = ("stain", "pores", "joint", "scratch", "shadow", "formwork")
 _FINE = 3  # cracks and lines are drawn this many times finer, then reduced
@@ -116,6 +118,15 @@ def write_folder(folder: str | Path, pictures: Pictures, names: Sequence[str] = 
         (folder / name).mkdir(parents=True, exist_ok=True)
         for number in np.flatnonzero(pictures.labels == label):
             cv2.imwrite(str(folder / name / f"{number:05}.png"), pictures.images[number][..., ::-1])
+    return folder
+
+
+def write_labeled_csv(folder: str | Path, pictures: Pictures) -> Path:
+    """Write the pictures into `0/` and `1/`, with `0.csv` and `1.csv` (image_name, target) beside them."""
+    folder = write_folder(folder, pictures, names=("0", "1"))
+    for label in (0, 1):
+        rows = [f"{number:05}.png,{label}\n" for number in np.flatnonzero(pictures.labels == label)]
+        write_whole(folder / f"{label}.csv", ("image_name,target\n" + "".join(rows)).encode())
     return folder
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import loading, scenes
+from helpers import loading, scenes, surfaces
 
 PHOTO = scenes.photograph("coffee")[:60, :80]
 
@@ -248,3 +248,65 @@ def test_folders_without_defect_images_are_named(tmp_path):
         (tmp_path / name).mkdir()
     with pytest.raises(ValueError, match="Negative holds no file with one of"):
         loading.defect_images(tmp_path, 16)
+
+
+@pytest.fixture
+def labeled(tmp_path):
+    return surfaces.write_labeled_csv(tmp_path / "set", surfaces.surfaces(0, 12, size=32))
+
+
+def test_labeled_csv_images_are_those_written(labeled):
+    made = surfaces.surfaces(0, 12, size=32)
+    data = loading.labeled_csv_images(labeled, 32, made.names)
+    order = np.argsort(made.labels, kind="stable")
+    assert data.labels.tolist() == made.labels[order].tolist()
+    assert data.names == made.names
+    for place, number in enumerate(order):
+        assert data.name(place) == f"{made.labels[number]}/{number:05}.png"
+        assert np.array_equal(data.picture(place), made.images[number])
+
+
+def _rewrite(name, change):
+    def apply(folder):
+        lines = (folder / name).read_text().splitlines()
+        (folder / name).write_text("\n".join(change(lines)) + "\n")
+
+    return apply
+
+
+def _cell(row, column, value):
+    def change(lines):
+        cells = lines[row].split(",")
+        cells[column] = value
+        return [*lines[:row], ",".join(cells), *lines[row + 1 :]]
+
+    return change
+
+
+BROKEN_CSV = {
+    "missing image": (_rewrite("1.csv", _cell(2, 0, "none.png")), r"1.csv, row 2: .*none.png does not exist"),
+    "outside": (_rewrite("1.csv", _cell(2, 0, "../0.csv")), r"1.csv, row 2: .* does not exist"),
+    "target": (_rewrite("0.csv", _cell(3, 1, "2")), "0.csv, row 3: target is '2', it must be 0 or 1"),
+    "no target": (_rewrite("0.csv", _cell(1, 1, "")), "0.csv, row 1: target is '', it must be 0 or 1"),
+    "twice": (
+        _rewrite("0.csv", lambda lines: [*lines, lines[1]]),
+        "row 7: .* comes a second time, first in 0.csv, row 1",
+    ),
+    "empty": (_rewrite("1.csv", lambda lines: lines[:1]), "1.csv holds no row"),
+    "column": (_rewrite("1.csv", lambda lines: ["image_name,label", *lines[1:]]), "1.csv has no column target"),
+    "no file": (lambda folder: (folder / "1.csv").unlink(), "1.csv does not exist"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "message"), BROKEN_CSV.values(), ids=BROKEN_CSV)
+def test_a_fault_in_a_csv_file_is_named_with_its_row(labeled, spoil, message):
+    spoil(labeled)
+    with pytest.raises(loading.CsvError, match=message):
+        loading.labeled_csv_images(labeled, 32)
+
+
+def test_a_name_in_both_classes_is_refused(labeled):
+    name = (labeled / "0.csv").read_text().splitlines()[2].split(",")[0]
+    _rewrite("1.csv", _cell(4, 0, name))(labeled)
+    with pytest.raises(loading.CsvError, match=f"1.csv, row 4: '{name}' comes a second time, first in 0.csv, row 2"):
+        loading.labeled_csv_images(labeled, 32)

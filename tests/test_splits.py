@@ -83,3 +83,15 @@ def test_bad_arguments_are_named():
         splits.near_duplicates([])
     with pytest.raises(ValueError, match="3 folds: give from 2 to 2, the size of the smallest class"):
         splits.folds(np.array([0, 0, 0, 1, 1]), splits.Groups(np.arange(5)), 3, 0)
+
+
+def test_stratified_parts_are_disjoint_whole_and_in_proportion():
+    labels = np.repeat([0, 1], [300, 100])
+    parts = splits.stratified(labels, seed=0)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(400))
+    assert [len(part) for part in parts] == [280, 60, 60]
+    assert [labels[part].sum() for part in parts] == [70, 15, 15]
+    assert all(np.array_equal(a, b) for a, b in zip(parts, splits.stratified(labels, seed=0), strict=True))
+    assert not np.array_equal(parts[0], splits.stratified(labels, seed=1)[0])
+    with pytest.raises(ValueError, match=r"shares is \(0\.5, 0\.2\)"):
+        splits.stratified(labels, 0, (0.5, 0.2))
