@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck, ResNet
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from helpers.models import load_backbone
+from helpers.loading import load_backbone
 
 STAGES = {4: ("layer1", 256), 8: ("layer2", 512), 16: ("layer3", 1024), 32: ("layer4", 2048)}
 FORMS: dict[str, dict[str, Any]] = {

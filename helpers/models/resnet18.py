@@ -11,7 +11,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.models.resnet import BasicBlock, ResNet
 
-from helpers.models import load_backbone
+from helpers.loading import load_backbone
 from helpers.runtime import autocast, device
 
 
