@@ -1,0 +1,233 @@
+"""Two branches, a ResNet50 and a small CNN, joined and refined by channel and spatial attention; in Keras."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+STAGES = {8: "conv3_block4_out", 16: "conv4_block6_out", 32: "conv5_block3_out"}
+
+
+@keras.saving.register_keras_serializable(package="course")
+class ChannelAttention(layers.Layer):
+    """Weighs the channels of a feature map by what the whole map holds [1]_.
+
+    Input: float (n, h, w, c). Output: the same shape, each channel times a number between 0 and 1. Averages and largest
+    values over all places go through one small network of `c / ratio` hidden values; the sigmoid of the sum is the
+    weight.
+
+    Parameters
+    ----------
+    ratio : how much narrower the hidden layer is, 1 or more.
+
+    References
+    ----------
+    .. [1] Woo, Park, Lee and Kweon, CBAM: Convolutional Block Attention Module, ECCV 2018, section 3.1.
+    """
+
+    def __init__(self, ratio: int = 8, **options: Any) -> None:
+        super().__init__(**options)
+        if ratio < 1:
+            raise ValueError(f"ratio is {ratio}: give 1 or more")
+        self.ratio = ratio
+
+    def build(self, shape: tuple) -> None:
+        self.hidden = layers.Dense(max(1, shape[-1] // self.ratio), activation="relu", name="hidden")
+        self.out = layers.Dense(shape[-1], name="out")
+        self.hidden.build((None, shape[-1]))
+        self.out.build((None, self.hidden.units))
+
+    def call(self, features: Any) -> Any:
+        pooled = ops.mean(features, axis=(1, 2)), ops.max(features, axis=(1, 2))
+        weights = ops.sigmoid(sum(self.out(self.hidden(one)) for one in pooled))
+        return features * weights[:, None, None, :]
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"ratio": self.ratio}
+
+
+@keras.saving.register_keras_serializable(package="course")
+class SpatialAttention(layers.Layer):
+    """Weighs the places of a feature map [1]_.
+
+    Input: float (n, h, w, c). Output: the same shape, each place times a number between 0 and 1: the sigmoid of
+    a convolution over the mean and the largest value of its channels. `weights_of` gives these numbers.
+
+    Parameters
+    ----------
+    size : side of the convolution, odd.
+
+    References
+    ----------
+    .. [1] Woo, Park, Lee and Kweon, CBAM: Convolutional Block Attention Module, ECCV 2018, section 3.2.
+    """
+
+    def __init__(self, size: int = 7, **options: Any) -> None:
+        super().__init__(**options)
+        if size < 1 or size % 2 == 0:
+            raise ValueError(f"size is {size}: give an odd number, 1 or more")
+        self.size = size
+
+    def build(self, shape: tuple) -> None:
+        self.convolution = layers.Conv2D(1, self.size, padding="same", activation="sigmoid", name="convolution")
+        self.convolution.build((*shape[:-1], 2))
+
+    def weights_of(self, features: Any) -> Any:
+        """The weight of each place: float (n, h, w, 1), 0 to 1."""
+        both = [ops.mean(features, axis=-1, keepdims=True), ops.max(features, axis=-1, keepdims=True)]
+        return self.convolution(ops.concatenate(both, axis=-1))
+
+    def call(self, features: Any) -> Any:
+        return features * self.weights_of(features)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"size": self.size}
+
+
+@keras.saving.register_keras_serializable(package="course")
+class GlobalAttention(layers.Layer):
+    """Channel attention, then spatial attention, as CBAM orders them.
+
+    Input and output: float (n, h, w, c).
+
+    Parameters
+    ----------
+    ratio, size : of `ChannelAttention` and `SpatialAttention`.
+    """
+
+    def __init__(self, ratio: int = 8, size: int = 7, **options: Any) -> None:
+        super().__init__(**options)
+        self.channel, self.spatial = ChannelAttention(ratio), SpatialAttention(size)
+
+    def build(self, shape: tuple) -> None:
+        self.channel.build(shape)
+        self.spatial.build(shape)
+
+    def call(self, features: Any) -> Any:
+        return self.spatial(self.channel(features))
+
+    def map_of(self, features: Any) -> Any:
+        """The spatial weights: float (n, h, w), 0 to 1."""
+        return self.spatial.weights_of(self.channel(features))[..., 0]
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"ratio": self.channel.ratio, "size": self.spatial.size}
+
+
+@keras.saving.register_keras_serializable(package="course")
+class ImageNetInput(layers.Layer):
+    """What the ImageNet weights of `keras.applications.ResNet50` expect: BGR, 0 to 255, less the mean color.
+
+    Input: float (n, h, w, 3), RGB, 0 to 255. The same as `keras.applications.resnet50.preprocess_input`; as a layer it
+    is part of the saved model, so that nobody can forget it or do it twice.
+    """
+
+    MEAN_BGR = (103.939, 116.779, 123.68)
+
+    def call(self, images: Any) -> Any:
+        return images[..., ::-1] - ops.convert_to_tensor(self.MEAN_BGR, dtype=images.dtype)
+
+
+def build(
+    size: int,
+    *,
+    resnet: bool = True,
+    cnn: bool = True,
+    attention: bool = True,
+    stride: int = 8,
+    weights: str | None = None,
+    dropout: float = 0.3,
+) -> keras.Model:
+    """The two-branch classifier, or a part of it for comparison.
+
+    Input: float (n, size, size, 3), RGB, 0 to 255; each branch scales it as it needs. Output: float32 (n, 1), the
+    probability of class 1.
+
+    Parameters
+    ----------
+    size : side of the images, pixels, a multiple of `stride`.
+    resnet, cnn : which branches there are, at least one.
+    attention : refine the joined features by `GlobalAttention`, a layer named "attention".
+    stride : where the ResNet50 is cut: 8, 16 or 32 (its last convolutional block).
+    weights : "imagenet" (a download of 95 MB, once), the path of a `.weights.h5` or `.h5` file of a ResNet50 without
+        top, or None.
+    dropout : before the last layer, 0 to 1.
+
+    Raises
+    ------
+    ConnectionError
+        The ImageNet weights are neither on disk nor to be had. It never falls back to random weights.
+    ValueError, FileNotFoundError
+        An argument is out of range, or there are no such weights.
+    """
+    if stride not in STAGES:
+        raise ValueError(f"stride is {stride}: choose from {', '.join(map(str, STAGES))}")
+    if size < 32 or size % stride:
+        raise ValueError(f"size is {size}: give a multiple of {stride}, 32 or more")
+    if not (resnet or cnn):
+        raise ValueError("resnet and cnn are both False: leave at least one branch")
+    images = keras.Input((size, size, 3), name="images")
+    branches = []
+    if resnet:
+        branches.append(_resnet(size, stride, weights)(ImageNetInput(name="imagenet_input")(images)))
+    if cnn:
+        branches.append(_custom_cnn(images, stride))
+    features = layers.Concatenate(name="join")(branches) if len(branches) > 1 else branches[0]
+    if attention:
+        features = GlobalAttention(name="attention")(features)
+    pooled = [layers.GlobalAveragePooling2D(name="mean")(features), layers.GlobalMaxPooling2D(name="max")(features)]
+    vector = layers.Dropout(dropout)(layers.Concatenate(name="pooled")(pooled))
+    answer = layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")(vector)
+    return keras.Model(images, answer, name="dual_attention")
+
+
+def attention_maps(model: keras.Model, images: Any) -> Any:
+    """Where the network looks: float32 array (n, h, w), 0 to 1, the weights of its spatial attention.
+
+    Parameters
+    ----------
+    model : built with `attention=True`, or loaded from a file.
+    images : float array (n, size, size, 3), RGB, 0 to 255.
+    """
+    layer = model.get_layer("attention")
+    features = keras.Model(model.input, layer.input).predict(images, verbose=0)
+    return ops.convert_to_numpy(layer.map_of(ops.convert_to_tensor(features)))
+
+
+def _resnet(size: int, stride: int, weights: str | None) -> keras.Model:
+    """ResNet50 up to a stage; from random weights each of its blocks begins as the identity, which trains faster."""
+    if weights not in (None, "imagenet") and not Path(weights).is_file():
+        raise FileNotFoundError(f"weights is {weights!r}: use 'imagenet', None, or a file that exists")
+    try:
+        whole = keras.applications.ResNet50(include_top=False, weights=weights, input_shape=(size, size, 3))
+    except Exception as error:  # keras raises a plain Exception where the download fails
+        if weights != "imagenet":
+            raise ValueError(f"{weights} does not hold the weights of a ResNet50 without its top") from error
+        raise ConnectionError(
+            "the ImageNet weights of ResNet50 are not on this machine and could not be downloaded: connect to the"
+            " network once, or give the path of a file of weights, or None"
+        ) from error
+    if weights is None:
+        for layer in whole.layers:
+            if layer.name.endswith("_3_bn"):
+                layer.gamma.assign(ops.zeros_like(layer.gamma))
+    return keras.Model(whole.input, whole.get_layer(STAGES[stride]).output, name="resnet50")
+
+
+def _custom_cnn(images: Any, stride: int) -> Any:
+    """Blocks of two convolutions side by side, 3 x 3 and 5 x 5, whose outputs are joined: (n, h, w, filters)."""
+    features = layers.Rescaling(1 / 127.5, offset=-1, name="cnn_input")(images)
+    filters, reached = 16, 1
+    while reached < stride:
+        pair = [
+            layers.Conv2D(filters, side, padding="same", use_bias=False, name=f"cnn_{filters}_{side}x{side}")(features)
+            for side in (3, 5)
+        ]
+        features = layers.Concatenate(name=f"cnn_{filters}_join")(pair)
+        features = layers.ReLU()(layers.BatchNormalization(name=f"cnn_{filters}_bn")(features))
+        features = layers.MaxPooling2D(name=f"cnn_{filters}_pool")(features)
+        filters, reached = 2 * filters, 2 * reached
+    return features
