@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from conftest import ROOT
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras  # noqa: E402
 
+from helpers import loading, surfaces  # noqa: E402
 from helpers.models import dual_attention as dual  # noqa: E402
 
 
@@ -166,3 +168,100 @@ def test_no_other_helper_imports_tensorflow():
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not {name.split(".")[0] for name in names} & {"tensorflow", "keras"}, path
+
+
+class Counted(loading.Pictures):
+    """Counts how often a picture is read."""
+
+    reads = 0
+
+    def picture(self, index):
+        self.reads += 1
+        return super().picture(index)
+
+
+@pytest.fixture
+def data():
+    made = surfaces.surfaces(0, 20, size=32)
+    return Counted(made.images, made.labels, made.names)
+
+
+def gathered(found):
+    images, labels = zip(*((images.numpy(), labels.numpy()) for images, labels in found), strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def test_the_pipeline_gives_the_images_and_reads_them_once(data):
+    found = dual.batches(data, 8)
+    reads = data.reads
+    for _ in range(3):
+        images, labels = gathered(found)
+        assert np.array_equal(images, data.images)
+        assert labels.tolist() == data.labels.tolist()
+    assert data.reads - reads == 20
+    assert [len(labels) for _, labels in found] == [8, 8, 4]
+
+
+def test_the_pipeline_shuffles_anew_in_every_epoch_by_its_seed(data):
+    def orders(seed):
+        found = dual.batches(data, 8, shuffle=True, seed=seed)
+        return [gathered(found)[0][:, 0, 0].tolist() for _ in range(2)]
+
+    first, second = orders(1)
+    assert first != second
+    assert sorted(first) == sorted(second) == sorted(data.images[:, 0, 0].tolist())
+    assert orders(1) == [first, second]
+    assert orders(2) != [first, second]
+
+
+def test_augmentation_keeps_labels_and_range(data):
+    images, labels = gathered(dual.batches(data, 8, augment=True, seed=0))
+    assert labels.tolist() == data.labels.tolist()
+    assert images.min() >= 0
+    assert images.max() <= 255
+    changed = [not np.array_equal(a, b) for a, b in zip(images, data.images, strict=True)]
+    assert np.mean(changed) > 0.5
+    brighter = images.mean(axis=(1, 2, 3)) - data.images.mean(axis=(1, 2, 3))
+    assert np.abs(brighter).max() < 0.1 * 255 + 1
+
+
+TRAIN = """
+import os, signal, sys
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras
+from helpers import loading, surfaces
+from helpers.models import dual_attention as dual
+
+made = surfaces.surfaces(0, 48, size=32)
+data = loading.Pictures(made.images, made.labels, made.names)
+keras.utils.set_random_seed(0)
+model = dual.build(32, resnet=False)
+model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+folder, die = sys.argv[1], len(sys.argv) > 2
+watch = dual.callbacks(folder)
+if die:
+    watch.append(keras.callbacks.LambdaCallback(
+        on_batch_begin=lambda batch, logs: model.optimizer.iterations == 13 and os.kill(os.getpid(), signal.SIGKILL)))
+options = {"validation_data": dual.batches(data, 8), "epochs": 4, "verbose": 0, "callbacks": watch}
+model.fit(dual.batches(data, 8, shuffle=True), **options)
+model.save_weights(os.path.join(folder, "end.weights.h5"))
+"""
+
+
+def test_a_killed_training_goes_on_with_the_next_epoch(tmp_path):
+    def run(*arguments, expect=0):
+        command = [sys.executable, "-c", TRAIN, str(tmp_path / "run"), *arguments]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == expect, done.stderr
+
+    def rows():
+        return [line.split(",")[0] for line in (tmp_path / "run" / "epochs.csv").read_text().splitlines()]
+
+    run("die", expect=-signal.SIGKILL)  # in the third of four epochs
+    assert rows() == ["epoch", "0", "1"]
+    assert not (tmp_path / "run" / "end.weights.h5").exists()
+    run()
+    assert rows() == ["epoch", "0", "1", "2", "3"]
+    assert (tmp_path / "run" / "end.weights.h5").exists()
+    best = keras.saving.load_model(tmp_path / "run" / "best.keras")
+    assert best.output_shape == (None, 1)

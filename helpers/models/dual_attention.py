@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 from keras import layers, ops
+
+from helpers.loading import LabeledImages
 
 STAGES = {8: "conv3_block4_out", 16: "conv4_block6_out", 32: "conv5_block3_out"}
 
@@ -231,3 +235,72 @@ def _custom_cnn(images: Any, stride: int) -> Any:
         features = layers.MaxPooling2D(name=f"cnn_{filters}_pool")(features)
         filters, reached = 2 * filters, 2 * reached
     return features
+
+
+def batches(
+    data: LabeledImages, batch_size: int, *, shuffle: bool = False, augment: bool = False, seed: int = 0
+) -> tf.data.Dataset:
+    """The images as a pipeline: read in parallel, kept in memory, shuffled, varied on the fly, prepared ahead.
+
+    Parameters
+    ----------
+    data : images with the labels 0 and 1, as `loading.labeled_csv_images` or `loading.Pictures`.
+    batch_size : 1 or more.
+    shuffle : another order in every epoch.
+    augment : mirror each image at random, upright and sideways, and make it brighter or darker by up to a tenth.
+    seed : of both.
+
+    Returns
+    -------
+    tf.data.Dataset
+        Batches of (float32 (n, h, w, 3), RGB, 0 to 255; float32 (n,)).
+    """
+    shape = data.picture(0).shape
+
+    def read(index: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        image = tf.numpy_function(lambda place: data.picture(int(place)), [index], tf.uint8, stateful=False)
+        return tf.ensure_shape(image, shape), label
+
+    found = tf.data.Dataset.from_tensor_slices((np.arange(len(data)), data.labels.astype(np.float32)))
+    found = found.map(read, num_parallel_calls=tf.data.AUTOTUNE).cache()
+    if shuffle:
+        found = found.shuffle(len(data), seed=seed, reshuffle_each_iteration=True)
+    found = found.batch(batch_size).map(lambda images, labels: (tf.cast(images, tf.float32), labels))
+    if augment:
+        vary = _augmentation(seed)
+        found = found.map(
+            lambda images, labels: (vary(images, training=True), labels), num_parallel_calls=tf.data.AUTOTUNE
+        )
+    return found.prefetch(tf.data.AUTOTUNE)
+
+
+def _augmentation(seed: int) -> keras.Sequential:
+    return keras.Sequential(
+        [
+            layers.RandomFlip("horizontal_and_vertical", seed=seed),
+            layers.RandomBrightness(0.1, value_range=(0, 255), seed=seed),
+        ]
+    )
+
+
+def callbacks(folder: str | Path, *, patience: int = 10, rate_patience: int = 3) -> list[keras.callbacks.Callback]:
+    """What watches the training, all of it Keras' own.
+
+    The learning rate falls to a fifth where the validation loss stands still; the weights of the best validation
+    accuracy are kept in `best.keras`; training stops when the validation loss was not better for `patience` epochs;
+    `epochs.csv` holds a row an epoch; and a run that was killed goes on with the epoch after the last whole one.
+
+    Parameters
+    ----------
+    folder : made where it is missing.
+    patience, rate_patience : epochs, 1 or more.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return [
+        keras.callbacks.BackupAndRestore(folder / "backup"),
+        keras.callbacks.ModelCheckpoint(folder / "best.keras", monitor="val_accuracy", save_best_only=True),
+        keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.2, patience=rate_patience),
+        keras.callbacks.EarlyStopping(monitor="val_loss", patience=patience),
+        keras.callbacks.CSVLogger(folder / "epochs.csv", append=True),
+    ]
