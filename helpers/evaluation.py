@@ -350,7 +350,8 @@ def best_thresholds(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray
         true, given = _hold_binary(true, given)
         edges = np.concatenate([[0.0], np.unique(given), [1.0]])
         middles = (edges[1:] + edges[:-1]) / 2
-        right = np.array([((given >= middle) == true).mean() for middle in middles])
+        no, yes = np.sort(given[true == 0]), np.sort(given[true == 1])
+        right = np.searchsorted(no, middles) + len(yes) - np.searchsorted(yes, middles)
         widths = np.where(right == right.max(), np.diff(edges), -1.0)
         found.append(middles[widths.argmax()])
     return np.array(found)
