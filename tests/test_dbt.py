@@ -50,7 +50,7 @@ def test_the_backbone_is_the_resnet50_of_torchvision(tmp_path, batch):
     model = dbt.build("original", strides=(4, 8, 16, 32), weights=tmp_path / "weights.pt").eval()
     with torch.inference_mode():
         found = model.feature_maps(batch[:2])
-        x = batch[:2].flatten(0, 1)
+        x = batch[:2].flatten(0, 1).contiguous()
         x = source.maxpool(source.relu(source.bn1(source.conv1(x))))
         for stride, features in zip((4, 8, 16, 32), found, strict=True):
             x = getattr(source, dbt.STAGES[stride][0])(x)
@@ -83,7 +83,7 @@ def test_the_original_form_does_care_which_comes_first(batch):
 
 def test_the_difference_map_is_its_formula(batch):
     pictures = batch[0].double().numpy()
-    even = (pictures - pictures.mean(axis=(2, 3), keepdims=True)) / pictures.std(axis=(2, 3), keepdims=True, ddof=1)
+    even = (pictures - pictures.mean(axis=(2, 3), keepdims=True)) / pictures.std(axis=(2, 3), keepdims=True, ddof=0)
     for axis in (2, 3):
         even = gaussian_filter1d(even, 1.0, axis=axis, mode="mirror", radius=3)
     small = even.reshape(2, 3, 48, 2, 48, 2).mean(axis=(3, 5))

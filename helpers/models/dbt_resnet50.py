@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck, ResNet
-from torchvision.transforms.v2.functional import gaussian_blur
 
 from helpers.loading import load_backbone
 
@@ -130,7 +130,7 @@ class DBTResNet50(nn.Module):
     def feature_maps(self, pairs: Tensor) -> list[Tensor]:
         """The features of both pictures at each stride: float (n, 2, channels, h, w)."""
         net, found = self.backbone, []
-        images = pairs.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        images = pairs.flatten(0, 1).contiguous(memory_format=_layout(net.conv1.weight))
         features = net.maxpool(net.relu(net.bn1(net.conv1(images))))
         for stride, (name, _) in STAGES.items():
             # stages beyond the last stride are not there
@@ -160,7 +160,7 @@ class Comparison(nn.Module):
     def forward(self, features: Tensor, found: Tensor | None) -> Tensor:
         before, after = self.project(features.flatten(0, 1)).unflatten(0, (-1, 2)).unbind(1)
         parts = [before + after, (before - after).abs()] + ([] if found is None else [found])
-        return self.judge(torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last))
+        return self.judge(torch.cat(parts, dim=1).contiguous(memory_format=_layout(self.judge[0].weight)))
 
 
 def build(form: str = "course", **changes: Any) -> DBTResNet50:
@@ -182,19 +182,36 @@ def difference_map(pairs: Tensor) -> Tensor:
     pairs : float32 (n, 2, 3, H, W).
     """
     pairs = pairs.float()
-    mean, deviation = pairs.mean((3, 4), keepdim=True), pairs.std((3, 4), keepdim=True)
-    even = ((pairs - mean) / deviation.clamp(min=1e-3)).flatten(0, 1)
-    before, after = F.avg_pool2d(gaussian_blur(even, [7, 7], [1.0, 1.0]), 2).unflatten(0, (-1, 2)).unbind(1)
-    return (before - after).square().sum(1)
+    centered = pairs - pairs.mean((3, 4), keepdim=True)
+    deviation = centered.square().mean((3, 4), keepdim=True).sqrt()
+    before, after = (centered / deviation.clamp(min=1e-3)).unbind(1)
+    return _blurred_half(before - after).square().sum(1)
+
+
+def _blurred_half(images: Tensor) -> Tensor:
+    """Images (n, c, H, W) under a Gaussian of one pixel, then averaged over squares of 2 x 2: (n, c, H / 2, W / 2).
+
+    Both are linear, so one pass along each axis does both: with the Gaussian's seven taps averaged with themselves, one
+    further, in steps of two.
+    """
+    taps = np.exp(-(np.arange(-3, 4) ** 2) / 2)
+    taps = np.convolve(taps / taps.sum(), [0.5, 0.5]).tolist()
+    images = F.pad(images, (3, 3, 3, 3), mode="reflect")
+    for axis in (2, 3):
+        count = images.shape[axis] // 2 - 3
+        steps = (images.narrow(axis, k, 2 * count - 1).unfold(axis, 1, 2)[..., 0] for k in range(8))
+        images = sum(tap * step for tap, step in zip(taps, steps, strict=True))
+    return images
 
 
 def smoothed(maps: Tensor, share: float = 0.2) -> Tensor:
     """A map (n, h, w) averaged over squares of that share of its side, three times, so that it peaks where most is."""
     side = max(1, round(share * min(maps.shape[1:])) // 2 * 2 - 1)
-    maps = maps[:, None]
     for _ in range(3):
-        maps = F.avg_pool2d(maps, side, stride=1, padding=side // 2)
-    return maps[:, 0]
+        for across in (True, False):  # a square's average is the average of its rows' averages
+            kernel, padding = ((1, side), (0, side // 2)) if across else ((side, 1), (side // 2, 0))
+            maps = F.avg_pool2d(maps, kernel, stride=1, padding=padding)
+    return maps
 
 
 def windows(pairs: Tensor, maps: Tensor, share: float) -> Tensor:
@@ -218,6 +235,12 @@ def windows(pairs: Tensor, maps: Tensor, share: float) -> Tensor:
     left = ((columns + 0.5) * width / maps.shape[2] - side / 2).round().clamp(0, width - side).int().tolist()
     cut = [pair[:, :, y : y + side, x : x + side] for pair, y, x in zip(pairs, top, left, strict=True)]
     return torch.stack(cut)
+
+
+def _layout(weight: Tensor) -> torch.memory_format:
+    """The memory format of a convolution's weights, which its images should have, too."""
+    by_place = weight.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if by_place else torch.contiguous_format
 
 
 def _backbone(deepest: int, weights: Any) -> ResNet:
