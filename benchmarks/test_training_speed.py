@@ -169,8 +169,7 @@ def test_pairs_against_the_plain_loop(benchmark, pairs):
     benchmark.group = "pairs"
     benchmark.pedantic(ours, rounds=1)
     if precision(torch.device("cpu")) == "bf16":
-        assert ratios[0] > 1.3
-        assert ratios[1] >= 1.7
+        assert min(ratios) >= 1.7
 
 
 def dbt():
