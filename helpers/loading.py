@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from helpers.runtime import read_json
+from helpers.runtime import read_json, write_whole
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 MAX_PIXELS = 200_000_000
@@ -626,6 +626,55 @@ def image_files(folder: str | Path, suffixes: set[str] = SUFFIXES) -> list[Path]
     if not found:
         raise ValueError(f"{folder} holds no file with one of {', '.join(sorted(suffixes))}")
     return found
+
+
+def classify_folder(
+    classify: Callable[[np.ndarray], np.ndarray],
+    folder: str | Path,
+    *,
+    size: int,
+    names: Sequence[str],
+    csv: str | Path | None = None,
+) -> Any:
+    """Classify every image of a folder.
+
+    Parameters
+    ----------
+    classify : function of uint8 (n, size, size, 3), RGB, that returns the probabilities of the classes, float
+        (n, len(names)).
+    folder : its image files are read, not those of folders inside it. A file that cannot be read gets a row that says
+        why; the others are classified all the same.
+    size : of the images the model was trained on, pixels.
+    names : of the classes.
+    csv : where to write the table as well, whole or not at all.
+
+    Returns
+    -------
+    pandas DataFrame
+        A row a file: "file", "prediction", "probability" (of the prediction), "error"; sorted by name.
+
+    Raises
+    ------
+    ValueError
+        The folder holds no image.
+    """
+    import pandas
+
+    rows, read = [], []
+    for path in image_files(folder):
+        try:
+            read.append((path.name, resized(read_image(path), size)))
+        except ImageError as error:
+            rows.append({"file": path.name, "error": str(error)})
+    if read:
+        files, pictures = zip(*read, strict=True)
+        for file, row in zip(files, classify(np.stack(pictures)), strict=True):
+            rows.append({"file": file, "prediction": names[row.argmax()], "probability": float(row.max()), "error": ""})
+    columns = ["file", "prediction", "probability", "error"]
+    table = pandas.DataFrame(sorted(rows, key=lambda row: row["file"]), columns=columns)
+    if csv is not None:
+        write_whole(csv, table.to_csv(index=False).encode())
+    return table
 
 
 def course_split(count: int) -> tuple[np.ndarray, np.ndarray]:

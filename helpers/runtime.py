@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import inspect
@@ -13,7 +14,9 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -195,6 +198,46 @@ def write_json(path: str | Path, value: Any) -> Path:
 def read_json(path: str | Path) -> Any:
     """What a JSON file holds."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+@contextlib.contextmanager
+def progress_bar(steps: int, shown: bool = True) -> Iterator[Any]:
+    """A text bar of tqdm; in a notebook the cell's output is cleared after it, so that nothing of it stays on the page.
+
+    Yields
+    ------
+    tqdm.tqdm
+        With `update` and `set_postfix_str`.
+    """
+    from tqdm import tqdm
+
+    with tqdm(total=steps, disable=not shown, leave=False, mininterval=1.0, ncols=90, file=sys.stdout) as bar:
+        yield bar
+    if shown and "ipykernel" in sys.modules:
+        from IPython.display import clear_output
+
+        clear_output()
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Swallow what is written to stderr, also by compiled code, unless the block raises: then it is written after all.
+
+    For libraries that greet. A notebook would keep their lines on its page.
+    """
+    with tempfile.TemporaryFile() as told:
+        sys.stderr.flush()
+        kept = os.dup(2)
+        os.dup2(told.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            told.seek(0)
+            os.write(kept, told.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def show_source(*things: Any) -> Any:

@@ -90,7 +90,9 @@ def _hashes(picture: np.ndarray) -> np.ndarray:
     return np.packbits(bits, axis=1).view(">u8").astype(np.uint64).ravel()
 
 
-def stratified(labels: np.ndarray, seed: int, shares: Sequence[float] = (0.7, 0.15, 0.15)) -> list[np.ndarray]:
+def stratified(
+    labels: np.ndarray, seed: int, shares: Sequence[float] = (0.7, 0.15, 0.15), groups: Groups | None = None
+) -> list[np.ndarray]:
     """Disjoint random parts of the data that hold the classes in proportion.
 
     Parameters
@@ -98,21 +100,34 @@ def stratified(labels: np.ndarray, seed: int, shares: Sequence[float] = (0.7, 0.
     labels : int array (n,).
     seed : decides who goes where.
     shares : of the parts; they add up to 1.
+    groups : of the same pictures; each group stays in one part, and counts with the label of its first picture.
 
     Returns
     -------
     list of sorted index arrays, one a share; every index is in one of them.
+
+    Raises
+    ------
+    ValueError
+        The shares do not add up to 1, or a class has too few pictures for so many parts.
     """
     from sklearn.model_selection import train_test_split
 
     if abs(sum(shares) - 1) > 1e-6 or min(shares) <= 0:
         raise ValueError(f"shares is {tuple(shares)}: give positive numbers that add up to 1")
-    rest, parts = np.arange(len(labels)), []
+    of = np.arange(len(labels)) if groups is None else groups.of
+    rest, first = np.unique(of, return_index=True)
+    kinds, parts = np.asarray(labels)[first], []
     for place, share in enumerate(shares[:-1]):
         part = share / sum(shares[place:])
-        chosen, rest = train_test_split(rest, train_size=part, stratify=np.asarray(labels)[rest], random_state=seed)
-        parts.append(np.sort(chosen))
-    return [*parts, np.sort(rest)]
+        try:
+            chosen, rest, _, kinds = train_test_split(rest, kinds, train_size=part, stratify=kinds, random_state=seed)
+        except ValueError as error:
+            raise ValueError(
+                f"{np.bincount(labels).tolist()} pictures of the classes cannot be split: {error}"
+            ) from error
+        parts.append(chosen)
+    return [np.flatnonzero(np.isin(of, part)) for part in [*parts, rest]]
 
 
 def folds(labels: np.ndarray, groups: Groups, count: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -8,7 +8,6 @@ import math
 import os
 import re
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,8 +23,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from helpers.alignment import aligned
-from helpers.loading import ImageError, Pictures, find_pairs, image_files, read_image, resized
-from helpers.runtime import autocast, device, read_json, write_json, write_whole
+from helpers.loading import Pictures, classify_folder, find_pairs, read_image, resized
+from helpers.runtime import autocast, device, progress_bar, read_json, write_json, write_whole
 from helpers.runtime import precision as best_precision
 
 PRECISIONS = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
@@ -219,7 +218,7 @@ def fit(
     state = store.resume() if resume else store.clear()
     history = state.history
 
-    with _bar(epochs * steps_per_epoch, progress and accelerator.is_main_process) as bar, _memory(batch_size):
+    with progress_bar(epochs * steps_per_epoch, progress and accelerator.is_main_process) as bar, _memory(batch_size):
         bar.update(state.epoch * steps_per_epoch + state.step)
         while state.epoch < epochs and not history.stopped_early:
             model.train()
@@ -305,45 +304,13 @@ def predict(
 def predict_folder(
     model: nn.Module, folder: str | Path, *, size: int, names: Sequence[str], csv: str | Path | None = None
 ) -> Any:
-    """Classify every image of a folder.
+    """Classify every image of a folder by a torch model; see `loading.classify_folder`."""
 
-    Parameters
-    ----------
-    folder : its image files are read, not those of folders inside it. A file that cannot be read gets a row that says
-        why; the others are classified all the same.
-    size : of the images the model was trained on, pixels.
-    names : of the classes.
-    csv : where to write the table as well, whole or not at all.
+    def classify(images: np.ndarray) -> np.ndarray:
+        logits, _ = predict(model, Pictures(images, np.zeros(len(images)), names))
+        return softmax(logits)
 
-    Returns
-    -------
-    pandas DataFrame
-        A row a file: "file", "prediction", "probability" (of the prediction), "error"; sorted by name.
-
-    Raises
-    ------
-    ValueError
-        The folder holds no image.
-    """
-    import pandas
-
-    rows, read = [], []
-    for path in image_files(folder):
-        try:
-            read.append((path.name, resized(read_image(path), size)))
-        except ImageError as error:
-            rows.append({"file": path.name, "error": str(error)})
-    if read:
-        files, pictures = zip(*read, strict=True)
-        logits, _ = predict(model, Pictures(np.stack(pictures), np.zeros(len(read)), names))
-        probabilities = softmax(logits)
-        for file, row in zip(files, probabilities, strict=True):
-            rows.append({"file": file, "prediction": names[row.argmax()], "probability": float(row.max()), "error": ""})
-    columns = ["file", "prediction", "probability", "error"]
-    table = pandas.DataFrame(sorted(rows, key=lambda row: row["file"]), columns=columns)
-    if csv is not None:
-        write_whole(csv, table.to_csv(index=False).encode())
-    return table
+    return classify_folder(classify, folder, size=size, names=names, csv=csv)
 
 
 def predict_pairs(
@@ -518,20 +485,6 @@ def _memory(batch_size: int) -> Iterator[None]:
             f"the GPU ran out of memory at batch_size={batch_size}: lower batch_size, and raise accumulate by the same"
             " factor to keep the steps as they are"
         ) from error
-
-
-@contextlib.contextmanager
-def _bar(steps: int, shown: bool) -> Iterator[Any]:
-    """A text bar; a notebook's output is cleared after it, so that nothing of it stays on the page."""
-    from tqdm import tqdm
-
-    in_notebook = "ipykernel" in sys.modules
-    with tqdm(total=steps, disable=not shown, leave=False, mininterval=1.0, ncols=90, file=sys.stdout) as bar:
-        yield bar
-    if shown and in_notebook:
-        from IPython.display import clear_output
-
-        clear_output()
 
 
 class _Store:

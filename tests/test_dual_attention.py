@@ -45,6 +45,8 @@ def test_spatial_attention_is_its_formula(features):
     from scipy.ndimage import correlate
 
     layer = dual.SpatialAttention(size=3)
+    layer.build(features.shape)
+    layer.convolution.kernel.assign(np.random.default_rng(1).normal(0, 0.3, (3, 3, 2, 1)))
     found = keras.ops.convert_to_numpy(layer(features))
     kernel, bias = (keras.ops.convert_to_numpy(w) for w in layer.weights)
     both = np.stack([features.mean(axis=-1), features.max(axis=-1)], axis=-1)
@@ -62,6 +64,42 @@ def test_global_attention_is_channel_then_spatial(features):
     maps = keras.ops.convert_to_numpy(layer.map_of(features))
     assert maps.shape == (2, 5, 6)
     assert found == pytest.approx(keras.ops.convert_to_numpy(layer.channel(features)) * maps[..., None], abs=1e-6)
+
+
+def test_spatial_attention_begins_with_each_place_itself(features):
+    """Half of the mean and half of the largest value of its own channels, nothing of its neighbors."""
+    layer = dual.SpatialAttention(size=5)
+    layer.build(features.shape)
+    found = keras.ops.convert_to_numpy(layer.weights_of(features))[..., 0]
+    expected = sigmoid(0.5 * features.mean(axis=-1) + 0.5 * features.max(axis=-1) - 1)
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("branch", ["resnet", "cnn"])
+def test_each_place_of_a_branch_is_centered_on_its_pixel(branch):
+    """The pixels that move the features of place (4, 4) most lie, on average, around (32, 32)."""
+    centers = []
+    for seed in range(6):
+        keras.utils.set_random_seed(seed)
+        model = dual.build(64, **{"resnet": False, "cnn": False, "attention": False} | {branch: True})
+        maps = keras.Model(model.input, model.get_layer("mean").input)
+        images = dual.tf.Variable(np.random.default_rng(seed).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32))
+        with dual.tf.GradientTape() as tape:
+            place = dual.tf.reduce_sum(maps(images)[0, 4, 4])
+        weight = np.abs(tape.gradient(place, images).numpy()[0]).sum(axis=2)
+        centers += [(weight.sum(axis=axis) * np.arange(64)).sum() / weight.sum() for axis in (0, 1)]
+    assert np.mean(centers) == pytest.approx(32, abs=1)
+
+
+def test_attention_maps_lie_where_the_attention_is():
+    model = dual.build(32, resnet=False)
+    images = np.random.default_rng(0).uniform(0, 255, (3, 32, 32, 3)).astype(np.float32)
+    features = keras.Model(model.input, model.get_layer("attention").input).predict(images, verbose=0)
+    weights = keras.ops.convert_to_numpy(model.get_layer("attention").map_of(features))
+    maps = dual.attention_maps(model, images)
+    assert maps[:, ::8, ::8] == pytest.approx(weights, abs=1e-6)
+    assert maps[:, 4, 8] == pytest.approx((weights[:, 0, 1] + weights[:, 1, 1]) / 2, abs=1e-6)
+    assert maps[:, 31, 31] == pytest.approx(weights[:, 3, 3], abs=1e-6)
 
 
 def test_the_input_of_imagenet_is_that_of_keras():
@@ -97,7 +135,7 @@ def test_a_saved_model_predicts_the_same_in_a_fresh_process(tmp_path):
     found = np.load(files[2])
     assert found["arr_0"] == pytest.approx(model.predict(images, verbose=0), abs=1e-6)
     maps = dual.attention_maps(model, images)
-    assert maps.shape == (8, 4, 4)
+    assert maps.shape == (8, 32, 32)
     assert maps.min() >= 0
     assert maps.max() <= 1
     assert found["arr_1"] == pytest.approx(maps, abs=1e-6)
@@ -237,8 +275,8 @@ data = loading.Pictures(made.images, made.labels, made.names)
 keras.utils.set_random_seed(0)
 model = dual.build(32, resnet=False)
 model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
-folder, die = sys.argv[1], len(sys.argv) > 2
-watch = dual.callbacks(folder)
+folder, die = sys.argv[1], "die" in sys.argv
+watch = dual.callbacks(folder, resume="resume" in sys.argv)
 if die:
     watch.append(keras.callbacks.LambdaCallback(
         on_batch_begin=lambda batch, logs: model.optimizer.iterations == 13 and os.kill(os.getpid(), signal.SIGKILL)))
@@ -249,6 +287,8 @@ model.save_weights(os.path.join(folder, "end.weights.h5"))
 
 
 def test_a_killed_training_goes_on_with_the_next_epoch(tmp_path):
+    """In what is kept the best counts, whether before or after the kill; a run that ended begins anew."""
+
     def run(*arguments, expect=0):
         command = [sys.executable, "-c", TRAIN, str(tmp_path / "run"), *arguments]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -260,8 +300,92 @@ def test_a_killed_training_goes_on_with_the_next_epoch(tmp_path):
     run("die", expect=-signal.SIGKILL)  # in the third of four epochs
     assert rows() == ["epoch", "0", "1"]
     assert not (tmp_path / "run" / "end.weights.h5").exists()
-    run()
+    log = tmp_path / "run" / "epochs.csv"
+    head, first, second = log.read_text().splitlines()
+    place = head.split(",").index("val_accuracy")
+    log.write_text(
+        "\n".join([head, ",".join([*first.split(",")[:place], "2.0", *first.split(",")[place + 1 :]]), second, ""])
+    )
+    (tmp_path / "run" / "best.keras").write_bytes(b"the best so far")
+    run("resume")
     assert rows() == ["epoch", "0", "1", "2", "3"]
     assert (tmp_path / "run" / "end.weights.h5").exists()
+    assert (tmp_path / "run" / "best.keras").read_bytes() == b"the best so far"
+    run("resume")
+    assert rows() == ["epoch", "0", "1", "2", "3"]
+    assert max(dual.epochs(tmp_path / "run").column("val_accuracy")) <= 1
     best = keras.saving.load_model(tmp_path / "run" / "best.keras")
     assert best.output_shape == (None, 1)
+
+
+def test_the_learning_rate_falls_by_plan(data, tmp_path):
+    model = dual.build(32, resnet=False)
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss="binary_crossentropy", metrics=["accuracy"])
+    options = {"validation_data": dual.batches(data, 8), "shuffle": False, "verbose": 0}
+    model.fit(dual.batches(data, 8), epochs=3, callbacks=dual.callbacks(tmp_path, decay=0.5), **options)
+    assert dual.epochs(tmp_path).column("learning_rate") == pytest.approx([0.01, 0.005, 0.0025])
+
+
+def test_epochs_are_those_of_the_file_the_last_word_counts(tmp_path):
+    (tmp_path / "epochs.csv").write_text("epoch,accuracy,val_accuracy\n0,0.5,0.4\n1,0.6,0.5\n1,0.7,0.6\n")
+    found = dual.epochs(tmp_path)
+    assert found.column("train_accuracy") == [0.5, 0.7]
+    assert found.column("val_accuracy") == [0.4, 0.6]
+
+
+MIRRORED = """
+import os, sys
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras
+import numpy as np
+from helpers import loading, surfaces
+from helpers.models import dual_attention as dual
+
+made = surfaces.surfaces(0, 96, size=32)
+data = loading.Pictures(made.images, made.labels, made.names)
+keras.utils.set_random_seed(0)
+strategy = dual.strategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    model = dual.build(32, resnet=False)
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+history = model.fit(dual.batches(data, 16), epochs=4, shuffle=False, verbose=0).history
+copies = [variable.numpy() for variable in strategy.experimental_local_results(model.trainable_variables[0].value)]
+assert len(copies) == strategy.num_replicas_in_sync == 2
+assert np.array_equal(*copies)
+assert history["loss"][-1] < history["loss"][0]
+"""
+
+
+def test_a_batch_is_divided_among_devices():
+    done = subprocess.run([sys.executable, "-c", MIRRORED], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_on_a_cpu_the_strategy_changes_nothing():
+    before = keras.mixed_precision.global_policy().name
+    assert dual.strategy().num_replicas_in_sync == 1
+    assert keras.mixed_precision.global_policy().name == before == "float32"
+
+
+@pytest.mark.parametrize(("capability", "policy"), [((9, 0), "mixed_bfloat16"), ((7, 5), "mixed_float16")])
+def test_a_gpu_computes_in_mixed_precision(monkeypatch, capability, policy):
+    """With a GPU that only reports what it can; the model then trains on the CPU in that precision."""
+    monkeypatch.setattr(dual, "GPUS", ["the only one"])
+    found = {"compute_capability": capability}
+    monkeypatch.setattr(dual.tf.config.experimental, "get_device_details", lambda gpu: found)
+    try:
+        assert dual.strategy().num_replicas_in_sync == 1
+        assert keras.mixed_precision.global_policy().name == policy
+        model = dual.build(32, resnet=False)
+        model.compile("adam", "binary_crossentropy")
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    images = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)).astype(np.float32)
+    model.fit(images, np.arange(8) % 2, verbose=0)
+    assert model.get_layer("attention").compute_dtype == policy.removeprefix("mixed_")
+    assert model.get_layer("cnn_input").compute_dtype == "float32", "0 to 255 needs more than eight bits"
+    assert model.predict(images, verbose=0).dtype == np.float32
+    assert dual.attention_maps(model, images).dtype == np.float32

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 import types
@@ -163,3 +164,18 @@ def test_what_is_heavy_loads_late():
         command = [sys.executable, "-c", script, "diff", image, image, "--method", method]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_stderr_is_swallowed_unless_something_fails(capfd):
+    with runtime.quiet_stderr():
+        os.write(2, b"hello from compiled code")
+    assert capfd.readouterr().err == ""
+
+    def fail():
+        with runtime.quiet_stderr():
+            os.write(2, b"what was wrong")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert capfd.readouterr().err == "what was wrong"

@@ -95,3 +95,16 @@ def test_stratified_parts_are_disjoint_whole_and_in_proportion():
     assert not np.array_equal(parts[0], splits.stratified(labels, seed=1)[0])
     with pytest.raises(ValueError, match=r"shares is \(0\.5, 0\.2\)"):
         splits.stratified(labels, 0, (0.5, 0.2))
+    with pytest.raises(ValueError, match=r"\[9, 1\] pictures of the classes cannot be split"):
+        splits.stratified(np.repeat([0, 1], [9, 1]), 0)
+
+
+def test_stratified_parts_keep_groups_together():
+    labels = np.repeat([0, 1], [200, 200])
+    groups = splits.Groups(np.arange(400) // 4)
+    parts = splits.stratified(labels, seed=0, groups=groups)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(400))
+    assert [len(part) for part in parts] == [280, 60, 60]
+    assert [labels[part].mean() for part in parts] == pytest.approx([0.5, 0.5, 0.5], abs=0.04)
+    held = [set(groups.of[part].tolist()) for part in parts]
+    assert not held[0] & held[1] | held[0] & held[2] | held[1] & held[2]

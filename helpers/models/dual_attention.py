@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
+import cv2
 import numpy as np
-import tensorflow as tf
-from keras import layers, ops
 
 from helpers.loading import LabeledImages
+from helpers.runtime import progress_bar, quiet_stderr
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+with quiet_stderr():
+    import keras
+    import tensorflow as tf
+    from keras import layers, ops
+
+    GPUS = tf.config.list_physical_devices("GPU")
 
 STAGES = {8: "conv3_block4_out", 16: "conv4_block6_out", 32: "conv5_block3_out"}
+BN_MOMENTUM = 0.9  # Keras' own 0.99 still remembers the random start after a hundred steps
 
 
 @keras.saving.register_keras_serializable(package="course")
@@ -60,6 +73,10 @@ class SpatialAttention(layers.Layer):
     Input: float (n, h, w, c). Output: the same shape, each place times a number between 0 and 1: the sigmoid of
     a convolution over the mean and the largest value of its channels. `weights_of` gives these numbers.
 
+    The convolution begins with its middle alone, and positive: a place counts the more, the stronger its features are;
+    one without any begins at a weight of 0.27. From a random beginning it may end beside the defect, or the other way
+    around, and be as accurate, with a map that no one can read.
+
     Parameters
     ----------
     size : side of the convolution, odd.
@@ -76,7 +93,15 @@ class SpatialAttention(layers.Layer):
         self.size = size
 
     def build(self, shape: tuple) -> None:
-        self.convolution = layers.Conv2D(1, self.size, padding="same", activation="sigmoid", name="convolution")
+        self.convolution = layers.Conv2D(
+            1,
+            self.size,
+            padding="same",
+            activation="sigmoid",
+            kernel_initializer=_middle,
+            bias_initializer=keras.initializers.Constant(-1.0),
+            name="convolution",
+        )
         self.convolution.build((*shape[:-1], 2))
 
     def weights_of(self, features: Any) -> Any:
@@ -89,6 +114,13 @@ class SpatialAttention(layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"size": self.size}
+
+
+def _middle(shape: tuple, dtype: Any = None) -> Any:
+    """A convolution that takes half of the middle place of each channel, and nothing around it."""
+    kernel = np.zeros(shape, np.float32)
+    kernel[shape[0] // 2, shape[1] // 2] = 0.5
+    return ops.convert_to_tensor(kernel, dtype=dtype)
 
 
 @keras.saving.register_keras_serializable(package="course")
@@ -176,20 +208,24 @@ def build(
     images = keras.Input((size, size, 3), name="images")
     branches = []
     if resnet:
-        branches.append(_resnet(size, stride, weights)(ImageNetInput(name="imagenet_input")(images)))
+        branches.append(_resnet(size, stride, weights)(ImageNetInput(dtype="float32", name="imagenet_input")(images)))
     if cnn:
         branches.append(_custom_cnn(images, stride))
     features = layers.Concatenate(name="join")(branches) if len(branches) > 1 else branches[0]
     if attention:
-        features = GlobalAttention(name="attention")(features)
+        # The 7 x 7 of CBAM would span nearly the whole of a map of 8 x 8 places.
+        features = GlobalAttention(size=3, name="attention")(features)
     pooled = [layers.GlobalAveragePooling2D(name="mean")(features), layers.GlobalMaxPooling2D(name="max")(features)]
     vector = layers.Dropout(dropout)(layers.Concatenate(name="pooled")(pooled))
     answer = layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")(vector)
     return keras.Model(images, answer, name="dual_attention")
 
 
-def attention_maps(model: keras.Model, images: Any) -> Any:
-    """Where the network looks: float32 array (n, h, w), 0 to 1, the weights of its spatial attention.
+def attention_maps(model: keras.Model, images: Any) -> np.ndarray:
+    """Where the network looks: float32 array (n, size, size), 0 to 1, the weights of its spatial attention.
+
+    The weights are few: one for `stride` x `stride` pixels. They are interpolated between the pixels that they belong
+    to; in both branches that of place (i, j) is centered on pixel (i * stride, j * stride).
 
     Parameters
     ----------
@@ -198,11 +234,17 @@ def attention_maps(model: keras.Model, images: Any) -> Any:
     """
     layer = model.get_layer("attention")
     features = keras.Model(model.input, layer.input).predict(images, verbose=0)
-    return ops.convert_to_numpy(layer.map_of(ops.convert_to_tensor(features)))
+    weights = ops.convert_to_numpy(ops.cast(layer.map_of(ops.convert_to_tensor(features)), "float32"))
+    size = images.shape[1]
+    places = np.arange(size, dtype=np.float32) * weights.shape[1] / size
+    across, down = np.meshgrid(places, places)
+    return np.stack(
+        [cv2.remap(one, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for one in weights]
+    )
 
 
 def _resnet(size: int, stride: int, weights: str | None) -> keras.Model:
-    """ResNet50 up to a stage; from random weights each of its blocks begins as the identity, which trains faster."""
+    """ResNet50 up to a stage. From random weights each of its blocks begins as the identity, which trains faster."""
     if weights not in (None, "imagenet") and not Path(weights).is_file():
         raise FileNotFoundError(f"weights is {weights!r}: use 'imagenet', None, or a file that exists")
     try:
@@ -216,6 +258,8 @@ def _resnet(size: int, stride: int, weights: str | None) -> keras.Model:
         ) from error
     if weights is None:
         for layer in whole.layers:
+            if isinstance(layer, layers.BatchNormalization):
+                layer.momentum = BN_MOMENTUM
             if layer.name.endswith("_3_bn"):
                 layer.gamma.assign(ops.zeros_like(layer.gamma))
     return keras.Model(whole.input, whole.get_layer(STAGES[stride]).output, name="resnet50")
@@ -223,7 +267,7 @@ def _resnet(size: int, stride: int, weights: str | None) -> keras.Model:
 
 def _custom_cnn(images: Any, stride: int) -> Any:
     """Blocks of two convolutions side by side, 3 x 3 and 5 x 5, whose outputs are joined: (n, h, w, filters)."""
-    features = layers.Rescaling(1 / 127.5, offset=-1, name="cnn_input")(images)
+    features = layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name="cnn_input")(images)
     filters, reached = 16, 1
     while reached < stride:
         pair = [
@@ -231,8 +275,11 @@ def _custom_cnn(images: Any, stride: int) -> Any:
             for side in (3, 5)
         ]
         features = layers.Concatenate(name=f"cnn_{filters}_join")(pair)
-        features = layers.ReLU()(layers.BatchNormalization(name=f"cnn_{filters}_bn")(features))
-        features = layers.MaxPooling2D(name=f"cnn_{filters}_pool")(features)
+        features = layers.BatchNormalization(momentum=BN_MOMENTUM, name=f"cnn_{filters}_bn")(features)
+        features = layers.ReLU(name=f"cnn_{filters}_relu")(features)
+        # Padded and pooled as ResNet50 does it, so that the maps of both branches lie on each other.
+        features = layers.ZeroPadding2D(name=f"cnn_{filters}_pad")(features)
+        features = layers.MaxPooling2D(3, strides=2, name=f"cnn_{filters}_pool")(features)
         filters, reached = 2 * filters, 2 * reached
     return features
 
@@ -283,24 +330,97 @@ def _augmentation(seed: int) -> keras.Sequential:
     )
 
 
-def callbacks(folder: str | Path, *, patience: int = 10, rate_patience: int = 3) -> list[keras.callbacks.Callback]:
-    """What watches the training, all of it Keras' own.
+def strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
+    """How to compute: build and compile the model within `with strategy().scope():`.
 
-    The learning rate falls to a fifth where the validation loss stands still; the weights of the best validation
-    accuracy are kept in `best.keras`; training stops when the validation loss was not better for `patience` epochs;
-    `epochs.csv` holds a row an epoch; and a run that was killed goes on with the epoch after the last whole one.
+    On a CPU it changes nothing. With a GPU, models built from now on compute in mixed precision: in bfloat16 where the
+    GPU does, else in float16, for which Keras scales the loss. With several GPUs each holds the model, and a batch is
+    divided among them: give as many times the batch size.
 
     Parameters
     ----------
-    folder : made where it is missing.
+    devices : to divide batches among, as "GPU:0"; None takes all GPUs.
+    """
+    if GPUS:
+        capable = [tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in GPUS]
+        keras.mixed_precision.set_global_policy("mixed_bfloat16" if min(capable) >= (8, 0) else "mixed_float16")
+    several = devices is not None or len(GPUS) > 1
+    return tf.distribute.MirroredStrategy(devices) if several else tf.distribute.get_strategy()
+
+
+class Progress(keras.callbacks.Callback):
+    """One line of text while a model trains, which is gone afterwards."""
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self._open = ExitStack()
+        self._bar = self._open.enter_context(progress_bar(self.params["epochs"] * (self.params["steps"] or 0)))
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._bar.update(epoch * (self.params["steps"] or 0) - self._bar.n)
+        self._epoch = epoch + 1
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self._bar.set_postfix_str(f"epoch {self._epoch}, loss {logs['loss']:.3f}", refresh=False)
+        self._bar.update()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        self._open.close()
+
+
+def callbacks(
+    folder: str | Path, *, patience: int = 10, rate_patience: int = 3, decay: float = 1.0, resume: bool = False
+) -> list[keras.callbacks.Callback]:
+    """What watches the training; all but the line of progress is Keras' own.
+
+    The learning rate falls to a fifth where the validation loss stands still; the weights of the best validation
+    accuracy are kept in `best.keras`; training stops when the validation loss was not better for `patience` epochs;
+    `epochs.csv` holds a row an epoch.
+
+    Parameters
+    ----------
+    folder : of this run and no other; made where it is missing.
     patience, rate_patience : epochs, 1 or more.
+    decay : what the learning rate is multiplied by before each epoch but the first. Below 1 for runs too short for
+        a plateau to show.
+    resume : let a run that was killed go on with the epoch after the last whole one, with the same arguments; it counts
+        its patience anew. A run that ended, and any run without it, begins from the start.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    if not (resume and (folder / "backup" / "training_metadata.json").is_file()):
+        shutil.rmtree(folder / "backup", ignore_errors=True)
+        for old in ("epochs.csv", "best.keras"):
+            (folder / old).unlink(missing_ok=True)
+    done = (folder / "epochs.csv").is_file()
+    best = max(epochs(folder).column("val_accuracy")) if done else None
+    # A row is written after what it tells of, and the backup last: whatever a kill cuts off is done again.
     return [
-        keras.callbacks.BackupAndRestore(folder / "backup"),
-        keras.callbacks.ModelCheckpoint(folder / "best.keras", monitor="val_accuracy", save_best_only=True),
+        keras.callbacks.ModelCheckpoint(
+            folder / "best.keras", monitor="val_accuracy", save_best_only=True, initial_value_threshold=best
+        ),
+        keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * decay if epoch else rate),
         keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.2, patience=rate_patience),
         keras.callbacks.EarlyStopping(monitor="val_loss", patience=patience),
         keras.callbacks.CSVLogger(folder / "epochs.csv", append=True),
+        keras.callbacks.BackupAndRestore(folder / "backup", double_checkpoint=True),
+        Progress(),
     ]
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """What `epochs.csv` holds, to be drawn by `plotting.training_curves`."""
+
+    columns: dict[str, list[float]]
+
+    def column(self, name: str) -> list[float]:
+        """One value of each epoch, as "val_accuracy" or "train_accuracy"."""
+        return self.columns[name.removeprefix("train_")]
+
+
+def epochs(folder: str | Path) -> Epochs:
+    """The epochs of a run, also one that was killed and resumed, from the folder that `callbacks` was given."""
+    import pandas
+
+    rows = pandas.read_csv(Path(folder) / "epochs.csv").drop_duplicates("epoch", keep="last")
+    return Epochs(rows.to_dict("list"))
