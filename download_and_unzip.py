@@ -110,7 +110,7 @@ DATASETS = {
         ),
     ),
     "concrete-images": Dataset(
-        "40,000 concrete images, 227 x 227, with and without cracks (a RAR file in a ZIP file); notebook 02",
+        "40,000 concrete images, 227 x 227, with and without cracks (a RAR file in a ZIP file); notebooks 02, 04",
         "CC BY 4.0",
         _OZGENEL,
         "https://data.mendeley.com/datasets/5y9wdsg2zt/2",
@@ -124,7 +124,7 @@ DATASETS = {
         ),
     ),
     "concrete-images-course": Dataset(
-        "the same 40,000 images as the IBM course repacked them (a plain ZIP file); notebook 02",
+        "the same 40,000 images as the IBM course repacked them (a plain ZIP file); notebooks 02, 04",
         "CC BY 4.0",
         _OZGENEL,
         "https://data.mendeley.com/datasets/5y9wdsg2zt/2",

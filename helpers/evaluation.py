@@ -384,6 +384,23 @@ def pointing_hits(maps: np.ndarray, boxes: Sequence[np.ndarray], size: tuple[int
     return np.array(hits, bool)
 
 
+def peak_distances(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """How far the highest point of each map is from the nearest pixel of its mask: float array (n,), pixels.
+
+    Parameters
+    ----------
+    maps : float array (n, H, W).
+    masks : bool array (n, H, W), each with at least one pixel, or there is a ValueError.
+    """
+    found = []
+    for one, mask in zip(maps, masks, strict=True):
+        if not mask.any():
+            raise ValueError(f"mask {len(found)} is empty: leave out the samples without a mask")
+        peak, there = np.unravel_index(one.argmax(), one.shape), np.argwhere(mask)
+        found.append(np.sqrt(((there - peak) ** 2).sum(axis=1).min()))
+    return np.array(found)
+
+
 def bootstrap_interval(
     metric: Callable[[np.ndarray, np.ndarray], float],
     labels: np.ndarray,

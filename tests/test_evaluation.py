@@ -260,3 +260,17 @@ def test_pointing_game_by_hand():
         np.zeros((0, 4)),  # nothing to point at
     ]
     assert evaluation.pointing_hits(maps, boxes, (32, 64)).tolist() == [True, False, True]
+
+
+def test_peak_distances_are_those_of_the_distance_transform():
+    from scipy.ndimage import distance_transform_edt
+
+    rng = np.random.default_rng(0)
+    maps, masks = rng.random((20, 9, 11)), rng.random((20, 9, 11)) < 0.05
+    masks[:, 4, 4] = True
+    found = evaluation.peak_distances(maps, masks)
+    for one, mask, distance in zip(maps, masks, found, strict=True):
+        assert distance == pytest.approx(distance_transform_edt(~mask)[one == one.max()][0])
+    masks[3] = False
+    with pytest.raises(ValueError, match="mask 3 is empty"):
+        evaluation.peak_distances(maps, masks)

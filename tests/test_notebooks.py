@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -310,6 +311,29 @@ def test_dbt_resnet50_on_pairs_of_ones_own(tmp_path):
     first, second = pandas.read_csv(output / "inbox.csv").to_dict("records")
     assert isinstance(first["changed"], str)
     assert "none.png does not exist" in second["error"]
+
+
+@pytest.mark.slow
+@pytest.mark.real
+def test_dual_attention_on_real_photographs_with_csv_files(real_data, tmp_path):
+    """Cracks in brickwork, laid out as the original's pictures: the notebook runs as it is, and gives an interval."""
+    folder = tmp_path / "bricks"
+    for label, name in enumerate(("Negative", "Positive")):
+        (folder / str(label)).mkdir(parents=True)
+        photographs = sorted((real_data / "brickwork-cracks" / name).iterdir())
+        for path in photographs:
+            shutil.copyfile(path, folder / str(label) / f"{name}_{path.name}")
+        rows = [f"{name}_{path.name},{label}" for path in photographs]
+        (folder / f"{label}.csv").write_text("\n".join(["image_name,target", *rows]))
+    process = run_offline(ROOT / "notebooks" / "04_keras_dual_attention.ipynb", tmp_path, "-p", "DATA_DIR", str(folder))
+    assert process.returncode == 0, process.stdout + process.stderr
+    output = tmp_path / "04_keras_dual_attention"
+    assert json.loads((output / "metrics.json").read_text())["test accuracy over guessing"]["passed"]
+    measured = json.loads((output / "results.json").read_text())
+    printed = nbformat.writes(load(tmp_path / "04_keras_dual_attention.ipynb"))
+    for interval in measured["accuracy"].values():
+        assert interval["low"] <= interval["value"] <= interval["high"]
+        assert f"{interval['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]" in printed
 
 
 def test_saving_publishes_the_figures(tmp_path):

@@ -224,8 +224,8 @@ def build(
 def attention_maps(model: keras.Model, images: Any) -> np.ndarray:
     """Where the network looks: float32 array (n, size, size), 0 to 1, the weights of its spatial attention.
 
-    The weights are few: one for `stride` x `stride` pixels. They are interpolated between the pixels that they belong
-    to; in both branches that of place (i, j) is centered on pixel (i * stride, j * stride).
+    The weights are few, one for `stride` x `stride` pixels: in both branches place (i, j) is centered on pixel
+    (i * stride, j * stride). Between these pixels they are interpolated.
 
     Parameters
     ----------
@@ -233,14 +233,37 @@ def attention_maps(model: keras.Model, images: Any) -> np.ndarray:
     images : float array (n, size, size, 3), RGB, 0 to 255.
     """
     layer = model.get_layer("attention")
-    features = keras.Model(model.input, layer.input).predict(images, verbose=0)
-    weights = ops.convert_to_numpy(ops.cast(layer.map_of(ops.convert_to_tensor(features)), "float32"))
-    size = images.shape[1]
-    places = np.arange(size, dtype=np.float32) * weights.shape[1] / size
+    weights = layer.map_of(ops.convert_to_tensor(features(model, "attention", images)))
+    return enlarged(ops.convert_to_numpy(ops.cast(weights, "float32")), images.shape[1])
+
+
+def features(model: keras.Model, layer: str, images: Any, batch_size: int = 100) -> np.ndarray:
+    """What goes into the layer of this name: float32 array (n, h, w, c).
+
+    Parameters
+    ----------
+    images : float array (n, size, size, 3), RGB, 0 to 255.
+    """
+    part = keras.Model(model.input, model.get_layer(layer).input)
+    groups = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
+    return np.concatenate([ops.convert_to_numpy(ops.cast(part(group, training=False), "float32")) for group in groups])
+
+
+def enlarged(maps: np.ndarray, size: int) -> np.ndarray:
+    """Maps of the branches' places, interpolated between the pixels that they are centered on.
+
+    Parameters
+    ----------
+    maps : float array (n, size / stride, size / stride).
+    size : of the images, pixels.
+
+    Returns
+    -------
+    float32 array (n, size, size).
+    """
+    places = np.arange(size, dtype=np.float32) * maps.shape[1] / size
     across, down = np.meshgrid(places, places)
-    return np.stack(
-        [cv2.remap(one, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for one in weights]
-    )
+    return np.stack([cv2.remap(one, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for one in maps])
 
 
 def _resnet(size: int, stride: int, weights: str | None) -> keras.Model:
