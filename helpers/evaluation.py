@@ -436,6 +436,25 @@ def bootstrap_interval(
     return Interval(float(metric(labels, predicted)), float(low), float(high))
 
 
+def share_interval(right: np.ndarray, *, level: float = 0.95) -> Interval:
+    """The share of True with Wilson's interval [1]_, which is honest where all or none are: 60 of 60 is no certainty.
+
+    Parameters
+    ----------
+    right : bool array (n,), whether each sample was judged right, say.
+    level : of confidence, above 0 and below 1.
+
+    References
+    ----------
+    .. [1] Wilson, Probable Inference, the Law of Succession, and Statistical Inference, JASA 1927.
+    """
+    from scipy.stats import binomtest
+
+    hits = int(np.count_nonzero(right))
+    low, high = binomtest(hits, len(right)).proportion_ci(level, method="wilson")
+    return Interval(hits / len(right), float(low), float(high))
+
+
 def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = 10) -> np.ndarray:
     """How often predictions of each confidence were right: what a reliability plot shows.
 

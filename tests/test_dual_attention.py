@@ -252,6 +252,18 @@ def test_the_pipeline_shuffles_anew_in_every_epoch_by_its_seed(data):
     assert orders(2) != [first, second]
 
 
+def test_augmentation_depends_on_the_seed_alone(data):
+    def varied(seed):
+        found = dual.batches(data, 2, augment=True, seed=seed)
+        return [gathered(found)[0] for _ in range(2)]
+
+    (first, second), again, other = varied(1), varied(1), varied(2)
+    assert np.array_equal(first, again[0])
+    assert np.array_equal(second, again[1])
+    assert not np.array_equal(first, second), "each epoch has its own"
+    assert not np.array_equal(first, other[0])
+
+
 def test_augmentation_keeps_labels_and_range(data):
     images, labels = gathered(dual.batches(data, 8, augment=True, seed=0))
     assert labels.tolist() == data.labels.tolist()

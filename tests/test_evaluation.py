@@ -274,3 +274,13 @@ def test_peak_distances_are_those_of_the_distance_transform():
     masks[3] = False
     with pytest.raises(ValueError, match="mask 3 is empty"):
         evaluation.peak_distances(maps, masks)
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 10), (61, 61), (97, 100), (500, 1000)])
+def test_share_interval_is_wilsons(hits, count):
+    z, share = 1.959963984540054, hits / count
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    found = evaluation.share_interval(np.arange(count) < hits)
+    assert found.value == share
+    assert (found.low, found.high) == pytest.approx((max(0, middle - half), min(1, middle + half)), abs=1e-9)

@@ -337,20 +337,18 @@ def batches(
         found = found.shuffle(len(data), seed=seed, reshuffle_each_iteration=True)
     found = found.batch(batch_size).map(lambda images, labels: (tf.cast(images, tf.float32), labels))
     if augment:
-        vary = _augmentation(seed)
-        found = found.map(
-            lambda images, labels: (vary(images, training=True), labels), num_parallel_calls=tf.data.AUTOTUNE
-        )
+        seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
+        found = tf.data.Dataset.zip(found, seeds).map(_varied, num_parallel_calls=tf.data.AUTOTUNE)
     return found.prefetch(tf.data.AUTOTUNE)
 
 
-def _augmentation(seed: int) -> keras.Sequential:
-    return keras.Sequential(
-        [
-            layers.RandomFlip("horizontal_and_vertical", seed=seed),
-            layers.RandomBrightness(0.1, value_range=(0, 255), seed=seed),
-        ]
-    )
+def _varied(batch: tuple[tf.Tensor, tf.Tensor], seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Chance comes from the batch's own seed: a generator shared by threads would depend on who comes first."""
+    images, labels = batch
+    images = tf.image.stateless_random_flip_left_right(images, seed)
+    images = tf.image.stateless_random_flip_up_down(images, seed + 1)
+    light = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed + 2, -25.5, 25.5)
+    return tf.clip_by_value(images + light, 0, 255), labels
 
 
 def strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
