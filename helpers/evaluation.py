@@ -92,6 +92,14 @@ def score_boxes(pairs: Iterable[tuple[np.ndarray, np.ndarray]], iou: float = 0.3
     return BoxScore(right, wrong, missed)
 
 
+def score_sets(pairs: Iterable[tuple[set, set]]) -> BoxScore:
+    """Count right, wrong and missed members over (found, true) pairs of sets, as of `scenes.change_tuples`."""
+    right = wrong = missed = 0
+    for found, true in pairs:
+        right, wrong, missed = right + len(found & true), wrong + len(found - true), missed + len(true - found)
+    return BoxScore(right, wrong, missed)
+
+
 def precision_recall(
     results: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], iou: float = 0.3
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ Everything follows from `(seed, index)`, whatever was generated before.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
@@ -546,6 +547,34 @@ def _say(step, wording: int) -> str:
     template = _TEMPLATES[kinds[0] if kinds[0] in _TEMPLATES else "altered"][wording]
     article = "an" if str(new)[0] in "aeiou" else "a"
     return template.format(old=old, new=new, a_new=f"{article} {new}")
+
+
+def change_tuples(caption: str) -> set[tuple[str, str, str]]:
+    """What a caption of a scene says, exactly: a set of (object, attribute, what became of it).
+
+    "the red plain ring became a blue plain ring" is ("red plain ring", "color", "blue"); an object that was added,
+    removed or moved is (object, "", kind); "nothing has changed" is the empty set. Words that describe no scene are
+    ("", "", words): a claim that is never true.
+    """
+    if caption in _NOTHING:
+        return set()
+    return {claim for part in caption.split(" and ") for claim in _claims(part)}
+
+
+def _claims(part: str) -> list[tuple[str, str, str]]:
+    for kind, templates in _TEMPLATES.items():
+        for template in templates:
+            found = re.fullmatch(template.format(old=_OLD, new=_NEW, a_new=f"an? {_NEW}"), part)
+            if found and kind != "altered":
+                return [(*found.groups(), "", kind)]
+            if found:
+                values = zip(("color", "texture", "shape"), *(thing.split() for thing in found.groups()), strict=True)
+                return [(found["old"], attribute, after) for attribute, before, after in values if after != before]
+    return [("", "", part)]
+
+
+_THING = " ".join(f"(?:{'|'.join(values)})" for values in (COLORS, TEXTURES, SHAPES))
+_OLD, _NEW = f"(?P<old>{_THING})", f"(?P<new>{_THING})"
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -284,3 +284,9 @@ def test_share_interval_is_wilsons(hits, count):
     found = evaluation.share_interval(np.arange(count) < hits)
     assert found.value == share
     assert (found.low, found.high) == pytest.approx((max(0, middle - half), min(1, middle + half)), abs=1e-9)
+
+
+def test_score_sets_counts_members():
+    found = evaluation.score_sets([({1, 2}, {2, 3, 4}), (set(), set()), ({5}, set())])
+    assert (found.true_positives, found.false_positives, found.false_negatives) == (1, 2, 2)
+    assert found.f1 == pytest.approx(2 / 6)

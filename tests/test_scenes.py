@@ -77,6 +77,31 @@ def test_attributes_say_what_changed():
         assert pair.labels == {kind: any(kind in c.kinds for c in pair.changes) for kind in scenes.KINDS}
 
 
+def truth_of(change):
+    """(object, attribute, what became of it) of each part of a change, from what was drawn."""
+    if change.kinds[0] in ("added", "removed", "moved"):
+        return {(str(change.before or change.after), "", change.kinds[0])}
+    return {(str(change.before), kind, getattr(change.after, kind)) for kind in change.kinds}
+
+
+def test_captions_say_exactly_what_changed():
+    """Each of the three wordings, of one change, of two, and of none."""
+    told = 0
+    for seed in range(60):
+        pair = scenes.scene_pair(seed, changes=(0, 2))
+        expected = {claim for change in pair.changes for claim in truth_of(change)}
+        assert all(scenes.change_tuples(caption) == expected for caption in pair.captions)
+        told += len(expected)
+    assert told > 60
+
+
+def test_what_no_scene_is_described_with_is_a_claim_that_is_never_true():
+    assert scenes.change_tuples("the red ball moved") == {("", "", "the red ball moved")}
+    assert scenes.change_tuples("") == {("", "", "")}
+    both = scenes.change_tuples("the red plain ring became a red striped ring and and")
+    assert both == {("red plain ring", "texture", "striped"), ("", "", "and")}
+
+
 def test_captions_are_several_and_grammatical():
     seen = set()
     for seed in range(200):
