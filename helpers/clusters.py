@@ -54,14 +54,22 @@ def find_clusters(
     eps, min_samples : of `dbscan`.
     threshold_percentile : of `difference_mask`.
     """
+    mask = difference_mask(values, threshold_percentile=threshold_percentile)
+    return clusters_of(mask, values, max_clusters=max_clusters, eps=eps, min_samples=min_samples)
+
+
+def clusters_of(
+    mask: np.ndarray, values: np.ndarray, *, max_clusters: int | None, eps: float, min_samples: int
+) -> list[Cluster]:
+    """The clusters of a mask, bool array (H, W), the strongest by `values` first; see `find_clusters`."""
     if max_clusters is not None and max_clusters < 1:
         raise ValueError(f"max_clusters is {max_clusters}: give 1 or more, or None for all")
-    labels = dbscan(difference_mask(values, threshold_percentile=threshold_percentile), eps, min_samples)
+    labels = dbscan(mask, eps, min_samples)
     found = []
     for number, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
-        mask = labels == number
+        own = labels == number
         box = (columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
-        found.append(Cluster(mask, box, float(values[mask].sum())))
+        found.append(Cluster(own, box, float(values[own].sum())))
     return sorted(found, key=lambda cluster: -cluster.strength)[:max_clusters]
 
 
