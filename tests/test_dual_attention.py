@@ -123,7 +123,7 @@ def test_a_saved_model_predicts_the_same_in_a_fresh_process(tmp_path):
     keras.utils.set_random_seed(0)
     model = dual.build(32)
     images = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)).astype(np.float32)
-    model.compile("adam", "binary_crossentropy")
+    model.compile("adam", "binary_crossentropy", jit_compile=False)
     model.fit(images, np.arange(8) % 2, epochs=1, verbose=0)
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "images.npy", images)
@@ -286,7 +286,7 @@ made = surfaces.surfaces(0, 48, size=32)
 data = loading.Pictures(made.images, made.labels, made.names)
 keras.utils.set_random_seed(0)
 model = dual.build(32, resnet=False)
-model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+model.compile("adam", "binary_crossentropy", metrics=["accuracy"], jit_compile=False)
 folder, die = sys.argv[1], "die" in sys.argv
 watch = dual.callbacks(folder, resume="resume" in sys.argv)
 if die:
@@ -362,7 +362,7 @@ keras.utils.set_random_seed(0)
 strategy = dual.strategy(["CPU:0", "CPU:1"])
 with strategy.scope():
     model = dual.build(32, resnet=False)
-    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"], jit_compile=False)
 history = model.fit(dual.batches(data, 16), epochs=4, shuffle=False, verbose=0).history
 copies = [variable.numpy() for variable in strategy.experimental_local_results(model.trainable_variables[0].value)]
 assert len(copies) == strategy.num_replicas_in_sync == 2
@@ -392,7 +392,7 @@ def test_a_gpu_computes_in_mixed_precision(monkeypatch, capability, policy):
         assert dual.strategy().num_replicas_in_sync == 1
         assert keras.mixed_precision.global_policy().name == policy
         model = dual.build(32, resnet=False)
-        model.compile("adam", "binary_crossentropy")
+        model.compile("adam", "binary_crossentropy", jit_compile=False)
     finally:
         keras.mixed_precision.set_global_policy("float32")
     images = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)).astype(np.float32)
