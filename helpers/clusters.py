@@ -160,15 +160,16 @@ def _connected(cores: np.ndarray, steps: np.ndarray, size: int) -> np.ndarray:
 
     if not len(cores):
         return cores
-    runs = np.cumsum(np.diff(cores, prepend=cores[0] - 2) != 1)
+    begins_run = np.diff(cores, prepend=cores[0] - 2) != 1
+    runs = np.cumsum(begins_run)
     run_at = np.zeros(size, np.int32)
     run_at[cores] = runs
     links = []
     for step in steps:
         other = run_at[cores + step]
-        apart = np.flatnonzero((other > 0) & (other != runs))
-        pair = np.stack([runs[apart], other[apart]])
-        links.append(pair[:, (np.diff(pair, prepend=0) != 0).any(axis=0)])
+        new = begins_run | (np.diff(other, prepend=0) != 0)  # along two runs one link is enough
+        at = np.flatnonzero(new & (other > 0))
+        links.append(np.stack([runs[at], other[at]]))
     first, second = np.concatenate(links, axis=1) - 1
     graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(runs[-1],) * 2)
     joined = connected_components(graph, directed=False)[1]
