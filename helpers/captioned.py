@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,62 @@ class CaptionedPair:
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """Both pictures: uint8 arrays (H, W, 3), RGB."""
         return read_image(self.before), read_image(self.after)
+
+
+class PreparedPairs:
+    """Pairs in memory, prepared once, for `training.fit`: an item is what was prepared with "caption" and "meaning".
+
+    "meaning" is a number; pairs of which the same captions are true share it.
+
+    Parameters
+    ----------
+    count : how many there are.
+    read : number of a pair -> before, after (uint8 arrays (H, W, 3)) and its captions.
+    prepare : before, after -> a dict, as `EnhancedDiffBLIP2.prepare`.
+    draw : each time draw one of the captions, by torch's generator; otherwise take the first.
+    threads : that read and prepare.
+
+    Attributes
+    ----------
+    prepared : list of dict.
+    captions : list of tuple of str.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        read: Callable[[int], tuple[np.ndarray, np.ndarray, Sequence[str]]],
+        prepare: Callable[[np.ndarray, np.ndarray], dict[str, Any]],
+        *,
+        draw: bool = False,
+        threads: int = 2,
+    ) -> None:
+        def one(number: int) -> tuple[dict[str, Any], tuple[str, ...]]:
+            before, after, captions = read(number)
+            return prepare(before, after), tuple(captions)
+
+        with ThreadPoolExecutor(threads) as pool:
+            done = list(pool.map(one, range(count)))
+        self.prepared, self.captions = [pair for pair, _ in done], [captions for _, captions in done]
+        self.draw = draw
+        known: dict[frozenset[str], int] = {}
+        self.meanings = [known.setdefault(frozenset(captions), len(known)) for captions in self.captions]
+
+    def __len__(self) -> int:
+        return len(self.prepared)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        import torch
+
+        captions = self.captions[index]
+        caption = captions[int(torch.randint(len(captions), ()))] if self.draw else captions[0]
+        return self.prepared[index] | {"caption": caption, "meaning": self.meanings[index]}
+
+    def batches(self, size: int) -> Iterator[dict[str, Any]]:
+        """All of it in order, as batches like those of the training."""
+        from torch.utils.data import DataLoader
+
+        yield from DataLoader(self, size)
 
 
 class CaptionedPairs(list):

@@ -535,9 +535,10 @@ _NOTHING = ("nothing has changed", "there is no difference", "the two pictures s
 
 
 def _captions(rng: np.random.Generator, plan: list) -> tuple[str, ...]:
-    """Three wordings of all changes, the changes in the order of the plan."""
+    """Three wordings of all changes, told from left to right (by where a thing was, or is if it is new)."""
     if not plan:
         return _NOTHING
+    plan = sorted(plan, key=lambda step: (step[1] or step[2]).x)
     order = rng.permutation(3)
     return tuple(" and ".join(_say(step, int(order[(w + i) % 3])) for i, step in enumerate(plan)) for w in range(3))
 

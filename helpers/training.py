@@ -29,6 +29,7 @@ from helpers.runtime import precision as best_precision
 
 PRECISIONS = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 KEPT_CHECKPOINTS = 2
+PARTS_EVERY = 10
 
 logging.getLogger("accelerate.checkpointing").setLevel(logging.ERROR)  # it tells of every file that it writes
 
@@ -47,6 +48,9 @@ class History:
     learning_rate : of the first parameter group, each step.
     epochs : a dict an epoch: "epoch" (from 1), "train_loss", "train_<metric>" (means over the batches as they were
         trained on), and, with validation data, "val_loss", "val_<metric>" (over all of it after the epoch).
+    parts : what the loss is made of, where its function tells: every `PARTS_EVERY` steps a dict, "step" (from 1) and
+        the values of that step's last batch. Their means over the epochs are in `epochs`, as "train_<part>" and
+        "val_<part>".
     best_epoch : the epoch whose weights the model has now; None without validation data.
     stopped_early : whether `patience` ended it.
     """
@@ -54,6 +58,7 @@ class History:
     step_loss: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
     epochs: list[dict[str, float]] = field(default_factory=list)
+    parts: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int | None = None
     stopped_early: bool = False
 
@@ -144,6 +149,7 @@ def fit(
     monitor: str = "loss",
     patience: int | None = None,
     checkpoint_every: int | None = None,
+    keep_every: int | None = None,
     resume: bool = False,
     seed: int = 0,
     workers: int = 0,
@@ -158,7 +164,9 @@ def fit(
     epochs, batch_size : 1 or more; the batch is that of all processes together.
     folder : for `history.json`, `best.safetensors` and checkpoints; None keeps everything in memory. What an earlier
         run left there is removed, unless `resume`.
-    loss : function of (model, batch) that returns the mean loss of the batch and its outputs (or None).
+    loss : function of (model, batch) that returns the mean loss of the batch, its outputs (or None) and, if it likes,
+        a dict of numbers that tell what the loss is made of. If it has a method `start_epoch`, that is called with the
+        epoch, counted from 0, before each one.
     metrics : name -> function of (outputs, labels), higher is better; None takes `accuracy`. They need items of
         (input, label) and a loss that returns outputs; {} takes none.
     optimizer : a function of the list of trainable parameters, or an optimizer; None is Adam at `learning_rate`.
@@ -172,6 +180,7 @@ def fit(
     monitor : what decides on the best epoch: "loss" (lowest) or a metric (highest), on the validation data.
     patience : stop when that many epochs in a row were not better.
     checkpoint_every : optimizer steps between checkpoints, on top of the one after each epoch.
+    keep_every : epochs between weights that are kept for good, as `epoch-0005.safetensors`.
     resume : go on from the newest checkpoint in `folder`, if there is one. On a CPU the result is bit for bit that of
         a run that was never interrupted.
     seed : decides the order of the samples.
@@ -222,6 +231,7 @@ def fit(
         bar.update(state.epoch * steps_per_epoch + state.step)
         while state.epoch < epochs and not history.stopped_early:
             model.train()
+            getattr(loss, "start_epoch", int)(state.epoch)
             shares = _batches(len(train), batch_size, seed, state.epoch, accelerator)
             groups = [shares[i : i + accumulate] for i in range(0, len(shares), accumulate)][state.step :]
             loader = _loader(train, [mine for group in groups for mine, _ in group], workers, seed + state.epoch)
@@ -234,16 +244,19 @@ def fit(
                     batch = augment(batch) if augment else batch
                     last = number == len(group) - 1
                     with contextlib.nullcontext() if last else accelerator.no_sync(model):
-                        value, outputs = loss(model, batch)
+                        value, outputs, *told = loss(model, batch)
                         _hold_finite(value, state, mine)
                         # processes' gradients are averaged: this weight makes it the mean over all samples of the step
                         accelerator.backward(value * (len(mine) * accelerator.num_processes / size))
                     step_loss += value.item() * len(mine)
-                    _add(state, value, outputs, batch, metrics, len(mine))
+                    parts = dict(*told)
+                    _add(state, value, outputs, batch, metrics, len(mine), parts)
                 if clip is not None:
                     accelerator.clip_grad_norm_(model.parameters(), clip)
                 history.learning_rate.append(optimizer.param_groups[0]["lr"])
                 history.step_loss.append(step_loss / sum(len(mine) for mine, _ in group))
+                if parts and len(history.step_loss) % PARTS_EVERY == 0:
+                    history.parts.append({"step": len(history.step_loss), **parts})
                 optimizer.step()
                 optimizer.zero_grad()
                 if by_step and not accelerator.optimizer_step_was_skipped:
@@ -265,6 +278,8 @@ def fit(
                 else:
                     state.waited += 1
                     history.stopped_early = patience is not None and state.waited >= patience
+            if keep_every and state.epoch % keep_every == 0:
+                store.save_weights(plain, f"epoch-{state.epoch:04}.safetensors")
             store.save(state)
     accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # the model computes in its own precision again
     if validation is not None:
@@ -431,8 +446,8 @@ def _hold_finite(value: Tensor, state: _Progress, samples: list[int]) -> None:
         )
 
 
-def _add(state: _Progress, value: Tensor, outputs: Any, batch: Any, metrics: dict, count: int) -> None:
-    values = {"loss": value.item()}
+def _add(state: _Progress, value: Tensor, outputs: Any, batch: Any, metrics: dict, count: int, parts: dict) -> None:
+    values = {"loss": value.item(), **parts}
     if metrics and outputs is not None:
         values |= {name: metric(outputs.detach(), batch[1]) for name, metric in metrics.items()}
     for name, one in values.items():
@@ -457,14 +472,16 @@ def _validate(accelerator, model, dataset, *, loss, metrics, batch_size) -> dict
     model.eval()
     mine = range(accelerator.process_index, len(dataset), accelerator.num_processes)
     batches = [list(mine[i : i + batch_size]) for i in range(0, len(mine), batch_size)]
-    total, kept = 0.0, []
+    totals, kept = {}, []
     for indices, batch in zip(batches, _loader(dataset, batches, 0, 0), strict=True):
         batch = _to(batch, accelerator.device)
-        value, outputs = loss(model, batch)
-        total += value.item() * len(indices)
+        value, outputs, *told = loss(model, batch)
+        for name, one in {"loss": value.item(), **dict(*told)}.items():
+            totals[name] = totals.get(name, 0.0) + one * len(indices)
         if metrics and outputs is not None:
             kept.append((outputs.float().cpu(), batch[1].cpu()))
-    values = {"val_loss": sum(gather_object([total])) / len(dataset)}
+    everywhere = gather_object([totals])
+    values = {f"val_{name}": sum(one.get(name, 0.0) for one in everywhere) / len(dataset) for name in totals}
     kept = gather_object(kept)
     if kept:
         outputs, labels = (torch.cat(column) for column in zip(*kept, strict=True))
@@ -487,6 +504,10 @@ def _memory(batch_size: int) -> Iterator[None]:
         ) from error
 
 
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone().contiguous() for name, value in model.state_dict().items()}
+
+
 class _Store:
     """What a run leaves on disk. A checkpoint is written beside its place and moved there whole."""
 
@@ -502,8 +523,9 @@ class _Store:
                     self.folder.mkdir(parents=True, exist_ok=True)
                     for path in self.folder.glob("checkpoint-*"):
                         shutil.rmtree(path)
-                    for name in ("best.safetensors", "history.json"):
-                        (self.folder / name).unlink(missing_ok=True)
+                    for path in (*self.folder.glob("epoch-*.safetensors"), self.folder / "best.safetensors"):
+                        path.unlink(missing_ok=True)
+                    (self.folder / "history.json").unlink(missing_ok=True)
         return _Progress()
 
     def checkpoints(self) -> list[Path]:
@@ -556,15 +578,19 @@ class _Store:
         return _Progress(**kept, sums=mine, seen=seen, history=History(**saved["history"]))
 
     def save_best(self, model: nn.Module) -> None:
-        weights = {name: value.detach().cpu().clone().contiguous() for name, value in model.state_dict().items()}
         if self.folder is None:
-            self.best_in_memory = weights
+            self.best_in_memory = _weights(model)
+        else:
+            self.save_weights(model, "best.safetensors")
+
+    def save_weights(self, model: nn.Module, name: str) -> None:
+        if self.folder is None:
             return
         with self._main_only() as main:
             if main:
-                part = self.folder / "best.safetensors.part"
-                save_file(weights, part)
-                os.replace(part, self.folder / "best.safetensors")
+                part = self.folder / f"{name}.part"
+                save_file(_weights(model), part)
+                os.replace(part, self.folder / name)
 
     def load_best(self, model: nn.Module) -> None:
         best = self.best_in_memory if self.folder is None else load_file(self.folder / "best.safetensors")

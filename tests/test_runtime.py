@@ -133,7 +133,7 @@ def test_requirements_hold_the_tested_versions():
 FLOORS = [
     {"runtime", "images"},
     {"scenes", "surfaces", "loading", "splits", "alignment"},
-    {"differences", "augmentation", "clusters", "captioned"},
+    {"differences", "augmentation", "clusters", "captioned", "matching"},
     {"models"},
     {"training", "evaluation", "captioning", "plotting"},
     {"app", "course"},

@@ -26,7 +26,7 @@ def detector():
 def test_tokens_of_pairs_with_two_one_and_no_cluster(detector):
     batch = torch.stack([maps((5, 5, 1.0), (40, 40, 2.0)), maps((20, 30, 1.0)), maps()])
     found = detector(batch)
-    assert found.tokens.shape == (3, 3, 16)
+    assert found.tokens.shape == (3, 3, 2, 16), "a token for each side of each cluster"
     assert found.present.tolist() == [[True, True, False], [True, False, False], [False] * 3]
     assert [[one.box for one in clusters] for clusters in found.clusters] == [
         [(40, 40, 10, 10), (5, 5, 10, 10)],
@@ -47,7 +47,8 @@ def test_a_token_sees_both_pictures_around_its_cluster_and_nowhere_else(detector
             pictures = [before.clone(), after.clone()]
             pictures[place][:, :, spot[0] - 2 : spot[0] + 3, spot[1] - 2 : spot[1] + 3] = 1
             token = detector(values, *pictures).tokens[0, 0]
-            assert torch.allclose(token, plain, atol=1e-6) is not seen
+            assert torch.allclose(token[place], plain[place], atol=1e-6) is not seen
+            assert torch.allclose(token[1 - place], plain[1 - place], atol=1e-6), "the other side's token sees it not"
     assert torch.allclose(detector(values).tokens[0, 0], plain), "no pictures are blank ones"
 
 

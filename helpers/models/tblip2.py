@@ -1,39 +1,48 @@
-"""Difference clusters as tokens for a language model."""
+"""T-BLIP2: difference clusters as tokens for BLIP-2, which puts into words what changed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, load_model, save_model
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
 from helpers.clusters import Cluster, clusters_of, difference_mask
+from helpers.differences import change_map
+from helpers.loading import resized
+from helpers.matching import Matched, MatchingHeads, encoder_layer
+from helpers.runtime import read_json, write_json
 
 
 @dataclass(frozen=True)
 class Detected:
-    """What `DifferenceDetector` found in a batch.
+    """What `DifferenceDetector` made of a batch.
 
     Attributes
     ----------
     tokens : float tensor (n, max_clusters, cluster_embed_dim), zero where there is no cluster.
     present : bool tensor (n, max_clusters), which tokens stand for a cluster.
-    clusters : of each pair, the strongest first; perhaps none.
+    clusters : of each pair, the strongest first; perhaps none. None where they were located before.
     """
 
     tokens: Tensor
     present: Tensor
-    clusters: list[list[Cluster]]
+    clusters: list[list[Cluster]] | None
 
 
 class DifferenceDetector(nn.Module):
     """Finds clusters of differing pixels and turns each into a vector.
 
-    A small CNN sees the cluster's surroundings in both pictures and in the difference map; where it lies, how large it
-    is and how strong is added.
+    A small CNN looks at the cluster's surroundings in either picture, with the difference map as a fourth channel; the
+    same CNN for both, so that what it learns of one side it knows of the other. Both views side by side, and where the
+    cluster lies, how large it is and how strong, become the vector.
 
     Parameters
     ----------
@@ -66,9 +75,12 @@ class DifferenceDetector(nn.Module):
         self.max_clusters, self.eps, self.min_samples = max_clusters, eps, min_samples
         self.threshold_percentile, self.crop, self.margin = threshold_percentile, crop, margin
         layers: list[nn.Module] = []
-        for before, after in ((7, 32), (32, 64), (64, 128)):
-            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(8, after), nn.GELU()]
+        for before, after in ((4, 32), (32, 64), (64, 128)):
+            # Pooling, not strides: these would skip every second line of a fine texture.
+            layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+            layers += [nn.MaxPool2d(2)]
         self.cnn = nn.Sequential(*layers, nn.Flatten(), nn.Linear(128 * (crop // 8) ** 2, cluster_embed_dim))
+        self.sides = nn.Parameter(torch.randn(2, cluster_embed_dim))
         self.geometry = nn.Sequential(
             nn.Linear(self.GEOMETRY, cluster_embed_dim), nn.GELU(), nn.Linear(cluster_embed_dim, cluster_embed_dim)
         )
@@ -86,39 +98,70 @@ class DifferenceDetector(nn.Module):
         options = {"eps": self.eps, "min_samples": self.min_samples, "max_clusters": self.max_clusters}
         return clusters_of(np.asarray(binary_map, bool), values, **options)
 
-    def forward(self, diff_map: Tensor, before: Tensor | None = None, after: Tensor | None = None) -> Detected:
+    def forward(
+        self,
+        diff_map: Tensor,
+        before: Tensor | None = None,
+        after: Tensor | None = None,
+        located: dict[str, Tensor] | None = None,
+    ) -> Detected:
         """Clusters and their vectors.
 
         Parameters
         ----------
         diff_map : float tensor (n, H, W), 0 or more.
         before, after : float tensors (n, 3, H, W); None leaves them blank.
+        located : what `locate` said of these maps, if it was asked before.
         """
-        maps = diff_map.detach().float().cpu().numpy()
-        clusters = [self._clusters(one) for one in maps]
-        tokens = diff_map.new_zeros(len(maps), self.max_clusters, self.norm.normalized_shape[0])
-        present = torch.zeros(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
-        for row, found in enumerate(clusters):
-            present[row, : len(found)] = True
+        clusters = None
+        if located is None:
+            clusters = [self.clusters(one) for one in diff_map.detach().float().cpu().numpy()]
+            located = {name: value.to(diff_map.device) for name, value in self.table(clusters, diff_map).items()}
+        present = located["present"]
+        tokens = diff_map.new_zeros(*present.shape, 2, self.norm.normalized_shape[0])
         if present.any():
-            crops = self._crops(clusters, diff_map, before, after)
-            geometry = torch.as_tensor(_geometry(clusters, maps), dtype=crops.dtype, device=crops.device)
-            vectors = self.norm(self.cnn(crops) + self.geometry(geometry))
-            tokens = tokens.to(vectors.dtype).masked_scatter(present[..., None], vectors)
+            crops = self._crops(located, diff_map, before, after)
+            views = torch.stack(self.cnn(torch.cat(crops)).chunk(2), dim=1) + self.sides
+            vectors = self.norm(views + self.geometry(located["geometry"][present])[:, None])
+            tokens = tokens.to(vectors.dtype).masked_scatter(present[..., None, None], vectors)
         return Detected(tokens, present, clusters)
 
-    def _clusters(self, values: np.ndarray) -> list[Cluster]:
+    def clusters(self, values: np.ndarray) -> list[Cluster]:
+        """The clusters of a difference map, float array (H, W), 0 or more; the strongest first."""
         mask = difference_mask(values, threshold_percentile=self.threshold_percentile)
         return self.compute_clusters(mask, values)
 
-    def _crops(self, clusters: Sequence[Sequence[Cluster]], diff_map: Tensor, *pictures: Tensor | None) -> Tensor:
-        """Squares around all clusters, from both pictures and the map: float tensor (clusters, 7, crop, crop)."""
+    def table(self, clusters: Sequence[Sequence[Cluster]], diff_map: Tensor) -> dict[str, Tensor]:
+        """Clusters as tensors, zero where there is none: all that `forward` needs to know of them.
+
+        Returns
+        -------
+        dict
+            "present", bool (n, max_clusters); "squares", float (n, max_clusters, 4): x1, y1, x2, y2 of what the CNN
+            sees, pixels; "geometry", float (n, max_clusters, 6): center, size and area as shares of the picture, and
+            the share of the whole difference.
+        """
+        n, height, width = diff_map.shape
+        totals = diff_map.detach().float().sum(dim=(1, 2)).clamp_min(1e-6).tolist()
+        present = torch.zeros(n, self.max_clusters, dtype=torch.bool)
+        squares, geometry = torch.zeros(n, self.max_clusters, 4), torch.zeros(n, self.max_clusters, self.GEOMETRY)
+        for row, (found, total) in enumerate(zip(clusters, totals, strict=True)):
+            for place, one in enumerate(found[: self.max_clusters]):
+                x, y, w, h = one.box
+                present[row, place] = True
+                squares[row, place] = torch.tensor(_square(one, self.margin))
+                shares = (x + w / 2) / width, (y + h / 2) / height, w / width, h / height, one.area / (height * width)
+                geometry[row, place] = torch.tensor((*shares, one.strength / total))
+        return {"present": present, "squares": squares, "geometry": geometry}
+
+    def _crops(self, located: dict[str, Tensor], diff_map: Tensor, *pictures: Tensor | None) -> list[Tensor]:
+        """Squares around all clusters, of each picture, the map as fourth channel: float (clusters, 4, crop, crop)."""
         blank = diff_map.new_zeros(len(diff_map), 3, *diff_map.shape[1:])
-        top = diff_map.amax(dim=(1, 2), keepdim=True).clamp_min(1e-6)
-        stacked = torch.cat([*(blank if one is None else one for one in pictures), (diff_map / top)[:, None]], dim=1)
-        squares = [(row, *_square(one, self.margin)) for row, found in enumerate(clusters) for one in found]
-        boxes = torch.tensor(squares, dtype=stacked.dtype, device=stacked.device)
-        return roi_align(stacked, boxes, self.crop, sampling_ratio=2, aligned=True)
+        values = (diff_map / diff_map.amax(dim=(1, 2), keepdim=True).clamp_min(1e-6))[:, None]
+        rows = located["present"].nonzero()[:, :1]
+        boxes = torch.cat([rows.float(), located["squares"][located["present"]].float()], dim=1)
+        layers = (torch.cat([blank if one is None else one, values], dim=1).float() for one in pictures)
+        return [roi_align(one, boxes, self.crop, sampling_ratio=2, aligned=True) for one in layers]
 
 
 def _square(cluster: Cluster, margin: float) -> tuple[float, float, float, float]:
@@ -128,14 +171,601 @@ def _square(cluster: Cluster, margin: float) -> tuple[float, float, float, float
     return x + width / 2 - half, y + height / 2 - half, x + width / 2 + half, y + height / 2 + half
 
 
-def _geometry(clusters: Sequence[Sequence[Cluster]], maps: np.ndarray) -> np.ndarray:
-    """Of each cluster: center, size and area as shares of the picture, and its share of the whole difference."""
-    rows = []
-    for found, values in zip(clusters, maps, strict=True):
-        height, width = values.shape
-        total = max(float(values.sum()), 1e-6)
-        for one in found:
-            x, y, w, h = one.box
-            place = ((x + w / 2) / width, (y + h / 2) / height, w / width, h / height)
-            rows.append((*place, one.area / values.size, one.strength / total))
-    return np.array(rows, np.float32)
+# ---------------------------------------------------------------------------------------------------------------------
+# The whole model
+
+STREAMS = ("two", "one")
+PROMPT = "Diff: "
+ITC_SCHEDULE = ((0, 1.5), (4, 1.0), (8, 0.7))  # from this epoch on, counted from 0, this weight
+ADAPTED = {"opt": ("q_proj", "v_proj"), "t5": ("q", "v")}  # the layers of the language model that LoRA adapts
+OPTIONS = "options.json"
+
+
+@dataclass(frozen=True)
+class Visual:
+    """What the language model and the heads get of a batch of pairs.
+
+    Attributes
+    ----------
+    tokens : float tensor (n, k, d): global, difference and cluster tokens after the fusion. As many for each pair: one
+        that was learned stands where there is no cluster.
+    prefix : float tensor (n, k, language model's d): the tokens in its space.
+    detected : the clusters among them.
+    """
+
+    tokens: Tensor
+    prefix: Tensor
+    detected: Detected
+
+
+@dataclass(frozen=True)
+class CaptionOutput:
+    """What `EnhancedDiffBLIP2` says of a batch.
+
+    Attributes
+    ----------
+    visual : the prefix and what it is made of.
+    logits : float tensor (n, t, vocabulary) of the caption's tokens; None without captions.
+    parts : the losses "lm", "itm" and "itc", numbers; empty unless `return_loss`.
+    matched : what the heads say; None unless `return_loss`.
+    """
+
+    visual: Visual
+    logits: Tensor | None
+    parts: dict[str, Tensor]
+    matched: Matched | None
+
+
+class EnhancedDiffBLIP2(nn.Module):
+    """BLIP-2 [1]_ that describes what changed between two pictures.
+
+    The language model reads a visual prefix: what the Q-Former says of the pair (global tokens), what it says of the
+    features' difference where the pictures differ (difference tokens), and one token a cluster of differing pixels.
+    "two" streams encode each picture for itself; "one" lays them side by side, so that the encoder itself compares them
+    (BLIP2IDC [2]_).
+
+    Parameters
+    ----------
+    blip2_model : `transformers.Blip2ForConditionalGeneration`, with a decoder (OPT) or an encoder and decoder (T5).
+    processor : its `Blip2Processor`.
+    streams : "two" or "one".
+    clusters : whether the prefix has cluster tokens.
+    max_clusters, eps, min_samples, threshold_percentile : of `DifferenceDetector`.
+    feature_weight : 0 to 1, how much the encoder's features count in the difference map beside the pixels.
+    freeze_vision : train all but the image encoder.
+    lora : rank of the language model's LoRA adapters [3]_, which then are all that is trained of it; 0 trains it whole.
+    align_dim : width of the heads that tie pairs to captions, a multiple of 32.
+    checkpointing : compute the language model's activations twice instead of keeping them.
+    prompt : the words before the caption.
+
+    References
+    ----------
+    .. [1] Li et al., BLIP-2: Bootstrapping Language-Image Pre-training, ICML 2023.
+    .. [2] Evennou et al., Reframing Image Difference Captioning with BLIP2IDC and Synthetic Augmentation, WACV 2025.
+    .. [3] Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, ICLR 2022.
+    """
+
+    def __init__(
+        self,
+        blip2_model: nn.Module,
+        processor: Any,
+        *,
+        streams: str = "two",
+        clusters: bool = True,
+        max_clusters: int = 5,
+        eps: float = 3.5,
+        min_samples: int = 20,
+        threshold_percentile: float = 98.5,
+        feature_weight: float = 0.0,
+        freeze_vision: bool = True,
+        lora: int = 16,
+        checkpointing: bool = False,
+        align_dim: int = 256,
+        prompt: str = PROMPT,
+    ) -> None:
+        if streams not in STREAMS:
+            raise ValueError(f"streams is {streams!r}: choose 'two' or 'one'")
+        if not 0 <= feature_weight <= 1:
+            raise ValueError(f"feature_weight is {feature_weight}: give 0 (pixels only) to 1 (features only)")
+        super().__init__()
+        given = locals()
+        names = ("streams", "clusters", "max_clusters", "eps", "min_samples", "threshold_percentile", "feature_weight")
+        names += ("freeze_vision", "lora", "checkpointing", "align_dim", "prompt")
+        self.options = {name: given[name] for name in names}
+        self.blip2_model, self.processor = blip2_model, processor
+        self.streams, self.use_clusters, self.max_clusters = streams, clusters, max_clusters
+        self.feature_weight, self.prompt = feature_weight, prompt
+        config = blip2_model.config
+        dim = config.qformer_config.hidden_size
+        self.diff_detector = DifferenceDetector(dim, max_clusters, eps, min_samples, threshold_percentile)
+        self.kinds = nn.Parameter(torch.zeros(4, dim))  # before, after, difference, cluster
+        self.absent = nn.Parameter(torch.randn(dim))
+        self.fusion_layer = encoder_layer(dim)
+        for last in (self.fusion_layer.self_attn.out_proj, self.fusion_layer.linear2):
+            nn.init.zeros_(last.weight)  # it begins by passing on what BLIP-2 was trained to give
+            nn.init.zeros_(last.bias)
+        self.log_temperature = nn.Parameter(torch.zeros(()))
+        text_dim = blip2_model.language_model.get_input_embeddings().embedding_dim
+        self.matching = MatchingHeads(dim, text_dim, align_dim)
+        self.register_buffer("mean", torch.tensor(processor.image_processor.image_mean).view(3, 1, 1), False)
+        self.register_buffer("std", torch.tensor(processor.image_processor.image_std).view(3, 1, 1), False)
+        self._freeze(freeze_vision, lora, checkpointing)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the pictures that the encoder sees, pixels."""
+        return self.blip2_model.config.vision_config.image_size
+
+    @property
+    def temperature(self) -> Tensor:
+        """How evenly the difference tokens look at all that differs: near 0 only at the strongest place; a number."""
+        return self.log_temperature.exp().clamp(0.02, 10)
+
+    # What does not depend on trained weights
+
+    def prepare(self, before: np.ndarray, after: np.ndarray) -> dict[str, Tensor]:
+        """One pair, aligned and compared: all that can be kept while the weights change.
+
+        Parameters
+        ----------
+        before, after : uint8 arrays (H, W, 3), RGB, of any sizes.
+
+        Returns
+        -------
+        dict
+            "before", "after": uint8 (3, S, S), aligned and in the same light; "map": uint8 (S, S), the pixels'
+            difference; where the image encoder is frozen also "features", what it says of them; where features do not
+            count in the map also the detector's table.
+        """
+        before, after, values = change_map(*(resized(one, self.image_size) for one in (before, after)))
+        pictures = [torch.from_numpy(np.ascontiguousarray(one.transpose(2, 0, 1))) for one in (before, after)]
+        pair = {
+            "before": pictures[0],
+            "after": pictures[1],
+            "map": torch.from_numpy(np.rint(values * 255).astype("u1")),
+        }
+        if self.options["freeze_vision"]:
+            on = self.log_temperature.device
+            with torch.no_grad():
+                pair["features"] = torch.stack(self.encode_images(*(one[None].to(on) for one in pictures)), 1)[0].cpu()
+        if self.feature_weight == 0:
+            found = self.diff_detector.clusters(pair["map"].float().numpy())
+            pair |= {name: one[0] for name, one in self.diff_detector.table([found], pair["map"][None]).items()}
+        return pair
+
+    def _batch(self, img1: Any, img2: Any) -> dict[str, Tensor]:
+        """Pairs as `prepare` gives them, stacked, on the model's device."""
+        if isinstance(img1, dict):
+            return img1
+        if len(img1) != len(img2):
+            raise ValueError(f"there are {len(img1)} pictures before and {len(img2)} after: give as many of each")
+        pairs = [self.prepare(_picture(one), _picture(other)) for one, other in zip(img1, img2, strict=True)]
+        on = self.log_temperature.device
+        return {name: torch.stack([pair[name] for pair in pairs]).to(on) for name in pairs[0]}
+
+    # From pictures to the prefix
+
+    def encode_images(self, img1: Tensor, img2: Tensor) -> tuple[Tensor, Tensor]:
+        """The image encoder's features of both: float tensors (n, 1 + patches, d), the class token first.
+
+        Parameters
+        ----------
+        img1, img2 : uint8 tensors (n, 3, S, S).
+        """
+        vision = self.blip2_model.vision_model
+        pixels = [self._normalized(one) for one in (img1, img2)]
+        if self.streams == "two":
+            return tuple(vision(torch.cat(pixels)).last_hidden_state.chunk(2))
+        wide = vision(torch.cat(pixels, dim=3), interpolate_pos_encoding=True).last_hidden_state
+        side = self.image_size // self.blip2_model.config.vision_config.patch_size
+        both = wide[:, 1:].unflatten(1, (side, 2, side)).transpose(1, 2).flatten(2, 3)
+        return tuple(torch.cat([wide[:, :1], both[:, place]], dim=1) for place in (0, 1))
+
+    def compute_difference_map(
+        self, img1: Any, img2: Any = None, features: tuple[Tensor, Tensor] | None = None
+    ) -> Tensor:
+        """Where the pictures differ, after alignment: float tensor (n, S, S), 0 to 1.
+
+        Parameters
+        ----------
+        img1, img2 : as in `forward`.
+        features : of `encode_images`, if they are at hand.
+        """
+        batch = self._batch(img1, img2)
+        pixels = batch["map"].float() / 255
+        if self.feature_weight == 0:
+            return pixels
+        first, second = features or self._features(batch)
+        apart = (1 - F.cosine_similarity(first[:, 1:].float(), second[:, 1:].float(), dim=2)).clamp_min(0)
+        side = round(apart.shape[1] ** 0.5)
+        apart = apart / apart.amax(dim=1, keepdim=True).clamp_min(1e-6)
+        apart = F.interpolate(apart.unflatten(1, (side, side))[:, None], pixels.shape[1:], mode="bilinear")[:, 0]
+        return ((1 - self.feature_weight) * pixels + self.feature_weight * apart.detach()).clamp(0, 1)
+
+    def visual(self, img1: Any, img2: Any = None) -> Visual:
+        """The prefix of each pair; arguments as in `forward`."""
+        batch = self._batch(img1, img2)
+        first, second = self._features(batch)
+        values = self.compute_difference_map(batch, features=(first, second))
+        blip2 = self.blip2_model
+        groups = self._queries(first, second), (self._query(self._where_it_differs(first, second, values)),)
+        tokens = [one + kind for one, kind in zip((*groups[0], *groups[1]), self._token_kinds(), strict=True)]
+        detected = self._detect(batch, values)
+        if self.use_clusters:
+            there = detected.present[..., None, None]
+            tokens.append(torch.where(there, detected.tokens, self.absent).flatten(1, 2) + self.kinds[3])
+        fused = self.fusion_layer(torch.cat([one.to(tokens[0].dtype) for one in tokens], dim=1))
+        projection = blip2.language_projection
+        prefix = projection(
+            fused if torch.is_autocast_enabled(fused.device.type) else fused.to(projection.weight.dtype)
+        )
+        return Visual(fused, prefix, detected)
+
+    def _features(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        if "features" in batch:
+            return batch["features"].unbind(1)
+        return self.encode_images(batch["before"], batch["after"])
+
+    def _normalized(self, pictures: Tensor) -> Tensor:
+        return (pictures.float() / 255 - self.mean) / self.std
+
+    def _detect(self, batch: dict[str, Tensor], values: Tensor) -> Detected:
+        located = {name: batch[name] for name in ("present", "squares", "geometry")} if "present" in batch else None
+        pictures = (self._normalized(batch[side]) for side in ("before", "after"))
+        return self.diff_detector(values, *pictures, located=located)
+
+    def _queries(self, first: Tensor, second: Tensor) -> tuple[Tensor, ...]:
+        """Global tokens, float (n, queries, d): of each picture, or of both at once where they are one stream."""
+        if self.streams == "one":
+            return (self._query(torch.cat([first, second[:, 1:]], dim=1)),)
+        return tuple(self._query(torch.cat([first, second])).chunk(2))
+
+    def _token_kinds(self) -> tuple[Tensor, ...]:
+        return (
+            (self.kinds[0], self.kinds[2]) if self.streams == "one" else (self.kinds[0], self.kinds[1], self.kinds[2])
+        )
+
+    def _query(self, features: Tensor) -> Tensor:
+        """What the Q-Former asks of features (n, t, d): float tensor (n, queries, its d)."""
+        blip2 = self.blip2_model
+        queries = blip2.query_tokens.expand(len(features), -1, -1)
+        return blip2.qformer(query_embeds=queries, encoder_hidden_states=features.to(queries.dtype)).last_hidden_state
+
+    def _where_it_differs(self, first: Tensor, second: Tensor, values: Tensor) -> Tensor:
+        """The features' difference, faded out where the map shows none: float tensor (n, patches, d)."""
+        side = round((first.shape[1] - 1) ** 0.5)
+        weights = F.adaptive_max_pool2d(values[:, None], side).flatten(1)
+        weights = (weights / self.temperature).softmax(dim=1) * weights.shape[1]
+        return (second - first)[:, 1:] * weights[..., None].to(first.dtype)
+
+    # From the prefix to words
+
+    def forward(
+        self,
+        img1: Any,
+        img2: Any = None,
+        captions: Sequence[str] | None = None,
+        return_loss: bool = False,
+        *,
+        same: Tensor | None = None,
+    ) -> CaptionOutput:
+        """What the model says of pairs.
+
+        Parameters
+        ----------
+        img1, img2 : uint8 arrays (H, W, 3), a sequence of each, or float tensors (n, 3, H, W), 0 to 1; or, in img1
+            alone, a batch of what `prepare` gave.
+        captions : what is true of each pair.
+        return_loss : compute the three losses as well.
+        same : bool tensor (n, n): which captions are as true of which other pair, and no negatives for it. None: equal
+            words are.
+        """
+        visual = self.visual(img1, img2)
+        if captions is None:
+            if return_loss:
+                raise ValueError("return_loss needs captions: there is nothing to compare with")
+            return CaptionOutput(visual, None, {}, None)
+        logits, labels = self._read(visual, captions)
+        if not return_loss:
+            return CaptionOutput(visual, logits, {}, None)
+        words = self._tokens(captions)
+        if same is None:
+            same = torch.tensor([[one == other for other in captions] for one in captions], device=logits.device)
+        embeddings = self._embed(words["input_ids"])
+        matched = self.matching(visual.tokens, embeddings, words["attention_mask"].bool(), same)
+        lm = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())
+        return CaptionOutput(visual, logits, {"lm": lm, "itm": matched.itm, "itc": matched.itc}, matched)
+
+    def _read(self, visual: Visual, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Logits (n, t, vocabulary) for the captions' tokens and what they should be (n, t), -100 for nothing."""
+        words = self._tokens(captions, end=True)
+        wanted = words["input_ids"].masked_fill(words["attention_mask"] == 0, -100)
+        given, mask = self._prompted(visual, self.prompt)
+        if not self.blip2_model.config.use_decoder_only_language_model:
+            model = self.blip2_model.language_model
+            return model(inputs_embeds=given, attention_mask=mask, labels=wanted).logits, wanted
+        given = torch.cat([given, self._embed(words["input_ids"]).to(given.dtype)], dim=1)
+        mask = torch.cat([mask, words["attention_mask"]], dim=1)
+        logits = self.blip2_model.language_model(inputs_embeds=given, attention_mask=mask, use_cache=False).logits
+        return logits[:, -wanted.shape[1] - 1 : -1], wanted
+
+    def _prompted(self, visual: Visual, prompt: str) -> tuple[Tensor, Tensor]:
+        """Prefix and prompt as embeddings (n, t, d), and which of them are there, int (n, t)."""
+        words = self._tokens([prompt], begin=True)["input_ids"].expand(len(visual.prefix), -1)
+        embeddings = self._embed(words)
+        given = torch.cat([visual.prefix.to(embeddings.dtype), embeddings], dim=1)
+        return given, torch.ones(given.shape[:2], dtype=torch.long, device=given.device)
+
+    def _embed(self, ids: Tensor) -> Tensor:
+        return self.blip2_model.language_model.get_input_embeddings()(ids)
+
+    def _tokens(self, texts: Sequence[str], begin: bool = False, end: bool = False) -> dict[str, Tensor]:
+        """Ids and mask of texts, int tensors (n, t), padded on the right; begun and ended as the language model was
+        taught to.
+        """
+        tokenizer = self.processor.tokenizer
+        first = [tokenizer.bos_token_id] * (begin and self.blip2_model.config.use_decoder_only_language_model)
+        last = [tokenizer.eos_token_id] * end
+        rows = [[*first, *tokenizer(text, add_special_tokens=False)["input_ids"], *last] for text in texts]
+        longest, on = max(1, *map(len, rows)), self.log_temperature.device
+        ids = torch.tensor([row + [tokenizer.pad_token_id] * (longest - len(row)) for row in rows], device=on)
+        return {
+            "input_ids": ids,
+            "attention_mask": torch.tensor([[1] * len(r) + [0] * (longest - len(r)) for r in rows], device=on),
+        }
+
+    @torch.no_grad()
+    def generate(
+        self, img1: Any, img2: Any = None, prompt: str | None = None, max_new_tokens: int = 50, **options: Any
+    ) -> list[str]:
+        """A caption of each pair, by the language model's own decoding.
+
+        Parameters
+        ----------
+        img1, img2 : as in `forward`.
+        prompt : None is the one of the training.
+        max_new_tokens : at most so many.
+        **options : of `transformers`' `generate`: `num_beams`, `do_sample`, `temperature`, ...; greedy without.
+        """
+        given, mask = self._prompted(self.visual(img1, img2), self.prompt if prompt is None else prompt)
+        tokenizer = self.processor.tokenizer
+        ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+        options = {"do_sample": False, "max_new_tokens": max_new_tokens} | ends | options
+        ids = self.blip2_model.language_model.generate(inputs_embeds=given, attention_mask=mask, **options)
+        return [text.strip() for text in tokenizer.batch_decode(ids, skip_special_tokens=True)]
+
+    @torch.no_grad()
+    def similarity(self, visual: Visual, captions: Sequence[str]) -> Tensor:
+        """ITC's cosine of each pair (row) with each caption (column): float tensor (n, m)."""
+        words = self._tokens(captions)
+        _, texts = self.matching.text(self._embed(words["input_ids"]), words["attention_mask"].bool())
+        return self.matching.image(visual.tokens)[1].float() @ texts.float().T
+
+    # Training and keeping
+
+    def _freeze(self, vision: bool, lora: int, checkpointing: bool) -> None:
+        blip2 = self.blip2_model
+        blip2.vision_model.requires_grad_(not vision)
+        if lora:
+            from peft import LoraConfig, inject_adapter_in_model
+
+            blip2.language_model.requires_grad_(False)
+            config = LoraConfig(r=lora, lora_alpha=2 * lora, lora_dropout=0.05, target_modules=self.lora_targets)
+            inject_adapter_in_model(config, blip2.language_model)
+        if checkpointing:
+            text = blip2.language_model
+            name = "activation_checkpointing_enable"  # before transformers 5: gradient_checkpointing_enable
+            enable = getattr(text, name) if hasattr(text, name) else text.gradient_checkpointing_enable
+            enable({"use_reentrant": False})
+
+    @property
+    def lora_targets(self) -> list[str]:
+        """Names of the language model's layers that LoRA adapts: the attention's queries and values, as LoRA's authors
+        chose.
+        """
+        kind = self.blip2_model.config.text_config.model_type
+        if kind not in ADAPTED:
+            raise ValueError(f"the language model is a {kind!r}: LoRA's layers are known for {', '.join(ADAPTED)}")
+        return list(ADAPTED[kind])
+
+    def train(self, mode: bool = True) -> EnhancedDiffBLIP2:
+        """As in torch; a frozen image encoder stays in evaluation mode."""
+        super().train(mode)
+        if self.options["freeze_vision"]:
+            self.blip2_model.vision_model.eval()
+        return self
+
+    def parameter_groups(self, learning_rate: float = 3e-5, new: float = 10.0, decay: float = 0.01) -> list[dict]:
+        """What is trained, in two groups for an optimizer: "BLIP-2", LoRA included, and "new", at `new` times the rate.
+
+        "new" are the heads, the detector and the fusion, which begin at random.
+        """
+        trained = [(name, weight) for name, weight in self.named_parameters() if weight.requires_grad]
+        old = [weight for name, weight in trained if name.startswith("blip2_model.")]
+        begun = [weight for name, weight in trained if not name.startswith("blip2_model.")]
+        groups = {"BLIP-2": (old, learning_rate), "new": (begun, learning_rate * new)}
+        return [{"name": n, "params": p, "lr": rate, "weight_decay": decay} for n, (p, rate) in groups.items() if p]
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write all weights (safetensors), the configuration, the options and the processor; the options last, which
+        make the folder whole.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / OPTIONS).unlink(missing_ok=True)
+        save_model(self, str(folder / "model.safetensors"))
+        self.blip2_model.config.save_pretrained(folder)
+        self.processor.save_pretrained(folder)
+        write_json(folder / OPTIONS, self.options)
+        return folder
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> EnhancedDiffBLIP2:
+        """The model that `save_pretrained` wrote, in evaluation mode on the CPU."""
+        from transformers import Blip2Config, Blip2ForConditionalGeneration, Blip2Processor
+
+        folder = Path(folder)
+        if not (folder / OPTIONS).is_file():
+            raise ValueError(f"{folder} holds no {OPTIONS}: save_pretrained writes it, when all else is written")
+        blip2 = Blip2ForConditionalGeneration(Blip2Config.from_pretrained(folder))
+        model = cls(blip2, Blip2Processor.from_pretrained(folder), **read_json(folder / OPTIONS))
+        load_model(model, folder / "model.safetensors")
+        return model.eval()
+
+
+def load_best_model(model: EnhancedDiffBLIP2, folder: str | Path = "checkpoints") -> EnhancedDiffBLIP2:
+    """The model with the weights of its best epoch, which `training.fit` keeps as `best.safetensors` in its folder."""
+    path = Path(folder) / "best.safetensors"
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist: train with validation data first")
+    model.load_state_dict(load_file(path), strict=False)
+    return model
+
+
+def turned(batch: dict) -> dict:
+    """A batch of what `prepare` gave, each pair turned or mirrored in one of the eight ways that keep a square.
+
+    For training, where no caption tells left from right. The clusters move with their pictures. Features that were
+    kept would not: pairs that have them are refused.
+    """
+    if "features" in batch:
+        raise ValueError(
+            "these pairs come with the features of a frozen encoder, which cannot be turned: do not augment"
+        )
+    side, out = batch["map"].shape[-1], dict(batch)
+    mirror_x, mirror_y, transpose = torch.randint(2, (3, len(batch["map"])), device=batch["map"].device).bool()
+    for name in ("before", "after", "map"):
+        value = out[name]
+        shape = (-1,) + (1,) * (value.ndim - 1)
+        value = torch.where(mirror_x.view(shape), value.flip(-1), value)
+        value = torch.where(mirror_y.view(shape), value.flip(-2), value)
+        out[name] = torch.where(transpose.view(shape), value.transpose(-1, -2), value)
+    x1, y1, x2, y2 = batch["squares"].unbind(-1)
+    x, y, w, h, *rest = batch["geometry"].unbind(-1)
+    across, down = mirror_x[:, None], mirror_y[:, None]
+    x1, x2, x = torch.where(across, side - x2, x1), torch.where(across, side - x1, x2), torch.where(across, 1 - x, x)
+    y1, y2, y = torch.where(down, side - y2, y1), torch.where(down, side - y1, y2), torch.where(down, 1 - y, y)
+    over, there = transpose[:, None, None], batch["present"][..., None]
+    out["squares"] = torch.where(over, torch.stack([y1, x1, y2, x2], -1), torch.stack([x1, y1, x2, y2], -1)) * there
+    plain, turned = torch.stack([x, y, w, h, *rest], -1), torch.stack([y, x, h, w, *rest], -1)
+    out["geometry"] = torch.where(over, turned, plain) * there
+    return out
+
+
+class CaptionLoss:
+    """The three losses as one, for `training.fit`.
+
+    Parameters
+    ----------
+    lm, itm : weights.
+    itc : weight by epoch: pairs of (from this epoch on, weight), epochs counted from 0.
+    """
+
+    def __init__(self, lm: float = 1.0, itm: float = 1.0, itc: Sequence[tuple[int, float]] = ITC_SCHEDULE) -> None:
+        self.lm, self.itm, self.itc, self.epoch = lm, itm, tuple(itc), 0
+
+    def start_epoch(self, epoch: int) -> None:
+        """Told by `fit` before each epoch, counted from 0."""
+        self.epoch = epoch
+
+    def weights(self) -> dict[str, float]:
+        """Of each loss in the present epoch."""
+        return {"lm": self.lm, "itm": self.itm, "itc": [weight for at, weight in self.itc if at <= self.epoch][-1]}
+
+    def __call__(self, model: nn.Module, batch: dict) -> tuple[Tensor, None, dict[str, float]]:
+        meaning = batch["meaning"]
+        out = model(batch, captions=batch["caption"], return_loss=True, same=meaning[:, None] == meaning)
+        weights = self.weights()
+        loss = sum(weights[name] * value for name, value in out.parts.items())
+        parts = {name: value.item() for name, value in out.parts.items()}
+        heads = getattr(model, "module", model)
+        parts |= {"itm_accuracy": out.matched.itm_accuracy, "itc_recall": out.matched.recall}
+        parts |= {"temperature": heads.temperature.item(), "itc_temperature": heads.matching.temperature.item()}
+        return loss, None, parts
+
+
+def load_blip2(name: str, dtype: torch.dtype | None = None) -> tuple[nn.Module, Any]:
+    """A BLIP-2 checkpoint in Hugging Face format and its processor, from a folder or, by its name, from the hub.
+
+    Parameters
+    ----------
+    name : as "Salesforce/blip2-opt-2.7b", or a folder.
+    dtype : of the weights; None is fp32.
+    """
+    from transformers import Blip2ForConditionalGeneration, Blip2Processor
+
+    try:
+        processor = Blip2Processor.from_pretrained(name)
+        return Blip2ForConditionalGeneration.from_pretrained(name, dtype=dtype or torch.float32), processor
+    except OSError as error:
+        raise ValueError(
+            f"MODEL_NAME is {name!r}: it is neither a folder with a BLIP-2 checkpoint nor a name that the hub could be"
+            " asked for; check the spelling and the network, or download it once and give the folder"
+        ) from error
+
+
+def small_blip2(captions: Iterable[str], *, image_size: int = 96, dim: int = 128, layers: int = 2, seed: int = 0):
+    """A BLIP-2 of the published classes, small and with random weights, and a processor that knows the captions' words.
+
+    Returns
+    -------
+    blip2_model, processor
+    """
+    from transformers import Blip2Config, Blip2ForConditionalGeneration
+
+    processor = word_processor(captions, image_size)
+    tokenizer = processor.tokenizer
+    heads = dim // 32
+    size = {"hidden_size": dim, "num_hidden_layers": layers, "num_attention_heads": heads}
+    # The usual 0.02 is meant for ten times this width: here it would leave the attention blind for hundreds of steps.
+    size["initializer_range"] = 0.6 * dim**-0.5
+    text = {"vocab_size": len(tokenizer), "word_embed_proj_dim": dim, "ffn_dim": 4 * dim, "dropout": 0.0}
+    text |= {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+    vision = {
+        "image_size": image_size,
+        "patch_size": image_size // 6,
+        "initializer_range": 0.02,
+        "num_hidden_layers": 1,
+    }
+    vision |= {"hidden_size": dim // 2, "intermediate_size": dim, "num_attention_heads": heads // 2}
+    asking = {
+        "num_hidden_layers": 1,
+        "intermediate_size": 2 * dim,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+    }
+    config = Blip2Config(
+        vision_config=size | vision,
+        qformer_config=size | asking | {"cross_attention_frequency": 1},
+        text_config=size | text | {"model_type": "opt", "max_position_embeddings": 256},
+        num_query_tokens=processor.num_query_tokens,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        initializer_range=0.6 * dim**-0.5,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Blip2ForConditionalGeneration(config)
+        nn.init.normal_(model.query_tokens, std=1.0)  # zero, as it is without a checkpoint, makes all queries the same
+    return model, processor
+
+
+def word_processor(captions: Iterable[str], image_size: int, queries: int = 4) -> Any:
+    """A `Blip2Processor` whose tokenizer has a token a word; words that are not in the captions are unknown to it."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import Blip2Processor, BlipImageProcessor, PreTrainedTokenizerFast
+
+    special = {"unk_token": "<unk>", "pad_token": "<pad>", "bos_token": "</s>", "eos_token": "</s>"}
+    words = sorted({word for caption in captions for word in [*caption.split(), *PROMPT.split()]})
+    vocabulary = {word: i for i, word in enumerate(["<unk>", "<pad>", "</s>", "<image>", *words])}
+    plain = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    plain.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain, **special)
+    size = {"height": image_size, "width": image_size}
+    return Blip2Processor(BlipImageProcessor(size=size), tokenizer, num_query_tokens=queries)
+
+
+def _picture(given: Any) -> np.ndarray:
+    """A picture as a uint8 array (H, W, 3)."""
+    if isinstance(given, Tensor):
+        return (given.detach().cpu().float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    return np.asarray(given)

@@ -1,0 +1,168 @@
+"""Image-text contrast and matching, the two losses of BLIP-2's first stage, and the heads that they train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LONGEST = 128  # tokens of a text, for its positions
+
+
+def contrastive_loss(images: Tensor, texts: Tensor, temperature: Tensor | float, same: Tensor | None = None) -> Tensor:
+    """Image-text contrast (ITC): among all texts of the batch find the picture's own, and the other way round [1]_.
+
+    Parameters
+    ----------
+    images, texts : float tensors (n, d) of length 1; row i of one belongs to row i of the other.
+    temperature : above 0; similarities are divided by it.
+    same : bool tensor (n, n), symmetric, true on its diagonal: which texts are as true of which picture. They share
+        the target. None: every picture has its own only.
+
+    Returns
+    -------
+    Tensor
+        The mean of both directions' cross-entropies, a number.
+
+    References
+    ----------
+    .. [1] Radford et al., Learning Transferable Visual Models From Natural Language Supervision, ICML 2021.
+    """
+    logits = images @ texts.T / temperature
+    target = torch.eye(len(logits), device=logits.device) if same is None else same.to(logits.dtype)
+    target = target / target.sum(dim=1, keepdim=True)
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+def recall_at_1(similarity: Tensor, same: Tensor) -> float:
+    """Share of the pictures whose most similar text is true of them: `similarity` (n, n), `same` as above."""
+    best = similarity.argmax(dim=1)
+    return same[torch.arange(len(best), device=best.device), best].float().mean().item()
+
+
+def hard_negatives(similarity: Tensor, same: Tensor, draw: bool = True) -> tuple[Tensor, Tensor]:
+    """For each row a column that looks right and is wrong, drawn by how right it looks, as in ALBEF [1]_.
+
+    Parameters
+    ----------
+    similarity : float tensor (n, n), logits.
+    same : bool tensor (n, n): what is right, and never chosen.
+    draw : draw by the softmax of the similarity; otherwise take the largest.
+
+    Returns
+    -------
+    chosen : int tensor (n,).
+    exists : bool tensor (n,): false where all columns are right; `chosen` means nothing there.
+
+    References
+    ----------
+    .. [1] Li et al., Align before Fuse, NeurIPS 2021.
+    """
+    exists = ~same.all(dim=1)
+    masked = similarity.detach().float().masked_fill(same, float("-inf"))
+    masked = torch.where(exists[:, None], masked, torch.zeros_like(masked))
+    chosen = torch.multinomial(masked.softmax(dim=1), 1)[:, 0] if draw else masked.argmax(dim=1)
+    return chosen, exists
+
+
+@dataclass(frozen=True)
+class Matched:
+    """What the heads say of a batch.
+
+    Attributes
+    ----------
+    itc, itm : the two losses.
+    similarity : float tensor (n, n): cosine of each picture (row) with each text.
+    recall : share of the pictures whose most similar text is true of them.
+    itm_accuracy : share of right yes/no answers, pairs and hard negatives.
+    """
+
+    itc: Tensor
+    itm: Tensor
+    similarity: Tensor
+    recall: float
+    itm_accuracy: float
+
+
+class MatchingHeads(nn.Module):
+    """Says how well a text fits a picture: quickly, by two vectors (ITC), and thoroughly, by looking at both (ITM).
+
+    Parameters
+    ----------
+    image_dim, text_dim : lengths of the picture's tokens and of the text's embeddings.
+    dim : of the heads, a multiple of 32.
+    temperature : of ITC, where it begins; it is learned.
+    """
+
+    def __init__(self, image_dim: int, text_dim: int, dim: int = 256, temperature: float = 0.07) -> None:
+        super().__init__()
+        self.image_in, self.text_in = nn.Linear(image_dim, dim), nn.Linear(text_dim, dim)
+        self.positions = nn.Embedding(LONGEST, dim)
+        self.text_encoder = encoder_layer(dim)
+        self.image_pool, self.text_pool = nn.Linear(dim, 1), nn.Linear(dim, 1)
+        self.image_out, self.text_out = nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.kinds = nn.Parameter(torch.zeros(2, dim))
+        self.both = encoder_layer(dim)
+        self.itm = nn.Linear(dim, 2)
+        self.log_temperature = nn.Parameter(torch.tensor(float(temperature)).log())
+
+    @property
+    def temperature(self) -> Tensor:
+        """Of ITC, a number; kept between 0.01 and 1."""
+        return self.log_temperature.exp().clamp(0.01, 1)
+
+    def image(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (n, k, image_dim) as tokens (n, k, dim) and vectors (n, dim)."""
+        tokens = self.image_in(tokens)
+        return tokens, F.normalize(self.image_out(_pooled(tokens, self.image_pool(tokens)[..., 0])), dim=1)
+
+    def text(self, embeddings: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings (n, t, text_dim), of which some are present, as tokens (n, t, dim) and vectors (n, dim); t is at
+        most 128.
+        """
+        if embeddings.shape[1] > LONGEST:
+            raise ValueError(f"a text has {embeddings.shape[1]} tokens: the heads read at most {LONGEST}")
+        positions = self.positions.weight[: embeddings.shape[1]]
+        tokens = self.text_encoder(self.text_in(embeddings) + positions, src_key_padding_mask=~present)
+        scores = self.text_pool(tokens)[..., 0].masked_fill(~present, float("-inf"))
+        return tokens, F.normalize(self.text_out(_pooled(tokens, scores)), dim=1)
+
+    def match(self, images: Tensor, texts: Tensor, texts_present: Tensor) -> Tensor:
+        """Logits (n, 2), no and yes, of tokens of pictures and of texts, row by row."""
+        tokens = torch.cat([texts + self.kinds[0], images + self.kinds[1]], dim=1)
+        present = torch.cat([texts_present, texts_present.new_ones(images.shape[:2])], dim=1)
+        read = self.both(tokens, src_key_padding_mask=~present)
+        weights = present[..., None].to(read.dtype)
+        return self.itm((read * weights).sum(dim=1) / weights.sum(dim=1))
+
+    def forward(self, images: Tensor, texts: Tensor, texts_present: Tensor, same: Tensor) -> Matched:
+        """Both losses of a batch; see `image`, `text` and `contrastive_loss`. Negatives are drawn in training only."""
+        seen, image_vectors = self.image(images)
+        read, text_vectors = self.text(texts, texts_present)
+        similarity = image_vectors.float() @ text_vectors.float().T
+        itc = contrastive_loss(image_vectors.float(), text_vectors.float(), self.temperature, same)
+        logits = similarity / self.temperature
+        wrong_texts, exists = hard_negatives(logits, same, self.training)
+        wrong_images, _ = hard_negatives(logits.T, same, self.training)
+        own = torch.arange(len(seen), device=seen.device)
+        of_images = torch.cat([own, own[exists], wrong_images[exists]])
+        of_texts = torch.cat([own, wrong_texts[exists], own[exists]])
+        answers = self.match(seen[of_images], read[of_texts], texts_present[of_texts])
+        true = (torch.arange(len(answers), device=answers.device) < len(own)).long()
+        itm = F.cross_entropy(answers.float(), true)
+        accuracy = (answers.argmax(dim=1) == true).float().mean().item()
+        return Matched(itc, itm, similarity, recall_at_1(similarity, same), accuracy)
+
+
+def encoder_layer(dim: int) -> nn.TransformerEncoderLayer:
+    """One layer of a transformer, normalized first, without dropout; heads of 32."""
+    return nn.TransformerEncoderLayer(
+        dim, max(1, dim // 32), 2 * dim, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+    )
+
+
+def _pooled(tokens: Tensor, scores: Tensor) -> Tensor:
+    """The mean of tokens (n, t, dim), weighed by the softmax of their scores (n, t): (n, dim)."""
+    return (tokens * scores.softmax(dim=1)[..., None]).sum(dim=1)
