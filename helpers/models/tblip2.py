@@ -27,7 +27,8 @@ class Detected:
 
     Attributes
     ----------
-    tokens : float tensor (n, max_clusters, cluster_embed_dim), zero where there is no cluster.
+    tokens : float tensor (n, max_clusters, 2, cluster_embed_dim): of each cluster its view before and after; zero where
+        there is no cluster.
     present : bool tensor (n, max_clusters), which tokens stand for a cluster.
     clusters : of each pair, the strongest first; perhaps none. None where they were located before.
     """
@@ -41,8 +42,8 @@ class DifferenceDetector(nn.Module):
     """Finds clusters of differing pixels and turns each into a vector.
 
     A small CNN looks at the cluster's surroundings in either picture, with the difference map as a fourth channel; the
-    same CNN for both, so that what it learns of one side it knows of the other. Both views side by side, and where the
-    cluster lies, how large it is and how strong, become the vector.
+    same CNN for both, so that what it learns of one side it knows of the other. A cluster gives two vectors, its view
+    before and after; to each is added where it lies, how large it is and how strong.
 
     Parameters
     ----------
@@ -220,7 +221,7 @@ class EnhancedDiffBLIP2(nn.Module):
     """BLIP-2 [1]_ that describes what changed between two pictures.
 
     The language model reads a visual prefix: what the Q-Former says of the pair (global tokens), what it says of the
-    features' difference where the pictures differ (difference tokens), and one token a cluster of differing pixels.
+    features' difference where the pictures differ (difference tokens), and two tokens a cluster of differing pixels.
     "two" streams encode each picture for itself; "one" lays them side by side, so that the encoder itself compares them
     (BLIP2IDC [2]_).
 
