@@ -90,12 +90,6 @@ class PreparedPairs:
         caption = captions[int(torch.randint(len(captions), ()))] if self.draw else captions[0]
         return self.prepared[index] | {"caption": caption, "meaning": self.meanings[index]}
 
-    def batches(self, size: int) -> Iterator[dict[str, Any]]:
-        """All of it in order, as batches like those of the training."""
-        from torch.utils.data import DataLoader
-
-        yield from DataLoader(self, size)
-
 
 class CaptionedPairs(list):
     """A list of `CaptionedPair`.

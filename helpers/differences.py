@@ -455,9 +455,7 @@ def tolerant_difference(
     return cv2.blur(excess, (3, 3)).reshape(excess.shape), max(floor, noise_factor * noise)
 
 
-def change_map(
-    before: np.ndarray, after: np.ndarray, *, motion: str = "euclidean", sensitivity: float = 1.0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def change_map(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How surely each pixel shows a change, after alignment and in one light: for finding clusters of changed pixels.
 
     The excess of `tolerant_difference` is cut off where it is sure. So a faint change stands beside a strong one as
@@ -466,18 +464,16 @@ def change_map(
     Parameters
     ----------
     before, after : uint8 arrays (H, W, 3) of the same size.
-    motion : of `alignment.align`.
-    sensitivity : above 1 finds fainter changes.
 
     Returns
     -------
     before, after : uint8 arrays (H, W, 3): aligned, in the same light.
     certainty : float32 array (H, W), from 0 (noise, or not in both pictures) to 1 (a change).
     """
-    found = align(before, after, motion)
+    found = align(before, after, "euclidean")
     before, after = normalize_illumination(before, found.warp(after), found.valid, grid=32)
     excess, threshold = tolerant_difference(before, after)
-    certainty = np.clip((excess * (sensitivity / threshold) - NOISE) / (SURE - NOISE), 0, 1)
+    certainty = np.clip((excess / threshold - NOISE) / (SURE - NOISE), 0, 1)
     return before, after, np.where(_inside(found.valid), certainty, 0).astype(np.float32)
 
 

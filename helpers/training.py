@@ -231,7 +231,8 @@ def fit(
         bar.update(state.epoch * steps_per_epoch + state.step)
         while state.epoch < epochs and not history.stopped_early:
             model.train()
-            getattr(loss, "start_epoch", int)(state.epoch)
+            if hasattr(loss, "start_epoch"):
+                loss.start_epoch(state.epoch)
             shares = _batches(len(train), batch_size, seed, state.epoch, accelerator)
             groups = [shares[i : i + accumulate] for i in range(0, len(shares), accumulate)][state.step :]
             loader = _loader(train, [mine for group in groups for mine, _ in group], workers, seed + state.epoch)
@@ -481,7 +482,8 @@ def _validate(accelerator, model, dataset, *, loss, metrics, batch_size) -> dict
         if metrics and outputs is not None:
             kept.append((outputs.float().cpu(), batch[1].cpu()))
     everywhere = gather_object([totals])
-    values = {f"val_{name}": sum(one.get(name, 0.0) for one in everywhere) / len(dataset) for name in totals}
+    names = dict.fromkeys(name for one in everywhere for name in one)  # a process may have had no batch
+    values = {f"val_{name}": sum(one.get(name, 0.0) for one in everywhere) / len(dataset) for name in names}
     kept = gather_object(kept)
     if kept:
         outputs, labels = (torch.cat(column) for column in zip(*kept, strict=True))

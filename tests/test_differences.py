@@ -372,3 +372,23 @@ def test_imagenet_weights_without_a_network_are_one_sentence(monkeypatch, tmp_pa
     monkeypatch.setattr("torch.hub.urlopen", unreachable)
     with pytest.raises(ConnectionError, match="could not be downloaded: connect to the network once"):
         differences.feature_similarity(PHOTO, PHOTO, weights="imagenet")
+
+
+def test_the_change_map_shows_every_kind_of_change_and_no_nuisance():
+    """Scenes of 96 px, moved, brightened and grained: nothing certain without a change, and faint changes stand out."""
+    hand = scenes.Nuisance(rotation=2, shift_x=1.5, shift_y=1.5, gain=1.12, noise=4)
+    found = wrong = total = 0
+    for index in range(60):
+        changes = (index % 3, index % 3)
+        pair = scenes.scene_pair(12, index, changes=changes, nuisance=hand)
+        _, _, values = differences.change_map(pair.before, pair.after)
+        assert values.shape == (96, 96)
+        assert 0 <= values.min() <= values.max() <= 1
+        far = values >= 0.5
+        for x, y, width, height in pair.boxes:
+            total += 1
+            found += bool(far[y : y + height, x : x + width].sum() >= 8)
+            far[max(0, y - 3) : y + height + 3, max(0, x - 3) : x + width + 3] = False
+        wrong += bool(far.sum() >= 8)
+    assert found / total >= 0.95
+    assert wrong <= 2

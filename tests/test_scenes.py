@@ -242,3 +242,16 @@ def test_what_makes_no_scene_is_refused(options, message):
 def test_unknown_photograph_is_refused():
     with pytest.raises(ValueError, match="no photograph 'nobody'"):
         scenes.photograph("nobody")
+
+
+def test_changes_are_told_from_left_to_right():
+    told = 0
+    for index in range(30):
+        pair = scenes.scene_pair(11, index, changes=(2, 2), kinds=("color", "removed"))
+        left, right = sorted(pair.changes, key=lambda change: change.before.x)
+        for caption in pair.captions:
+            first, second = caption.split(" and ")
+            assert str(left.before) in first
+            assert str(right.before) in second
+            told += 1
+    assert told == 90

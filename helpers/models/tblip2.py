@@ -535,18 +535,13 @@ class EnhancedDiffBLIP2(nn.Module):
         ids = self.blip2_model.language_model.generate(inputs_embeds=given, attention_mask=mask, **options)
         return [text.strip() for text in tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
-    @torch.no_grad()
-    def similarity(self, visual: Visual, captions: Sequence[str]) -> Tensor:
-        """ITC's cosine of each pair (row) with each caption (column): float tensor (n, m)."""
-        words = self._tokens(captions)
-        _, texts = self.matching.text(self._embed(words["input_ids"]), words["attention_mask"].bool())
-        return self.matching.image(visual.tokens)[1].float() @ texts.float().T
-
     # Training and keeping
 
     def _freeze(self, vision: bool, lora: int, checkpointing: bool) -> None:
         blip2 = self.blip2_model
         blip2.vision_model.requires_grad_(not vision)
+        if vision:
+            blip2.vision_model.eval()
         if lora:
             from peft import LoraConfig, inject_adapter_in_model
 
@@ -619,7 +614,7 @@ def load_best_model(model: EnhancedDiffBLIP2, folder: str | Path = "checkpoints"
     path = Path(folder) / "best.safetensors"
     if not path.is_file():
         raise ValueError(f"{path} does not exist: train with validation data first")
-    model.load_state_dict(load_file(path), strict=False)
+    model.load_state_dict(load_file(path))
     return model
 
 
@@ -719,7 +714,8 @@ def small_blip2(captions: Iterable[str], *, image_size: int = 96, dim: int = 128
     heads = dim // 32
     size = {"hidden_size": dim, "num_hidden_layers": layers, "num_attention_heads": heads}
     # The usual 0.02 is meant for ten times this width: here it would leave the attention blind for hundreds of steps.
-    size["initializer_range"] = 0.6 * dim**-0.5
+    spread = 0.6 * dim**-0.5
+    size["initializer_range"] = spread
     text = {"vocab_size": len(tokenizer), "word_embed_proj_dim": dim, "ffn_dim": 4 * dim, "dropout": 0.0}
     text |= {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
     vision = {
@@ -741,7 +737,7 @@ def small_blip2(captions: Iterable[str], *, image_size: int = 96, dim: int = 128
         text_config=size | text | {"model_type": "opt", "max_position_embeddings": 256},
         num_query_tokens=processor.num_query_tokens,
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
-        initializer_range=0.6 * dim**-0.5,
+        initializer_range=spread,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
