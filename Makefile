@@ -12,14 +12,14 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 course: $(INSTALLED)
 	$(BIN)/python -m helpers course --notebook "$(NOTEBOOK)" --profile $(PROFILE) $(ARGS)
 
-# Fast tests first, the notebooks last.
+# Fast tests first, the notebooks last: each is executed once, without a network, against its committed outputs.
 test: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -m "not slow"
 	$(BIN)/python -m pytest -m slow
-	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 \
-		--nbval-sanitize-with tests/nbval_sanitize.cfg -p no:cacheprovider notebooks
+	PYTHONPATH=tests:tests/offline $(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 \
+		--nbval-sanitize-with tests/nbval_sanitize.cfg -p nbval_figures -p no:cacheprovider notebooks
 
 bench: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest benchmarks -o addopts="" -p no:cacheprovider -s \

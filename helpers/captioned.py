@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from helpers.loading import image_files, read_image
+from helpers.loading import find_pairs, image_files, read_image
+from helpers.runtime import write_whole
 
 
 class CaptionError(ValueError):
@@ -89,6 +90,38 @@ class PreparedPairs:
         captions = self.captions[index]
         caption = captions[int(torch.randint(len(captions), ()))] if self.draw else captions[0]
         return self.prepared[index] | {"caption": caption, "meaning": self.meanings[index]}
+
+
+def describe_pairs(
+    describe: Callable[[np.ndarray, np.ndarray], str], source: str | Path, csv: str | Path | None = None
+) -> Any:
+    """Say of every pair of a folder or CSV file what changed.
+
+    Parameters
+    ----------
+    describe : before, after (uint8 arrays (H, W, 3)) -> a caption.
+    source : as in `loading.find_pairs`. A pair that cannot be read gets a row that says why.
+    csv : where to write the table as well, whole or not at all.
+
+    Returns
+    -------
+    pandas DataFrame
+        A row a pair: "before", "after" (file names), "caption", "error".
+    """
+    import pandas
+
+    rows = []
+    for paths in find_pairs(source):
+        row = {"before": paths[0].name, "after": paths[1].name, "caption": "", "error": ""}
+        try:
+            row["caption"] = describe(*map(read_image, paths))
+        except ValueError as error:
+            row["error"] = str(error)
+        rows.append(row)
+    table = pandas.DataFrame(rows, columns=["before", "after", "caption", "error"])
+    if csv is not None:
+        write_whole(csv, table.to_csv(index=False).encode())
+    return table
 
 
 class CaptionedPairs(list):

@@ -100,6 +100,59 @@ def score_sets(pairs: Iterable[tuple[set, set]]) -> BoxScore:
     return BoxScore(right, wrong, missed)
 
 
+@dataclass(frozen=True)
+class ClusterScore:
+    """How well clusters of differing pixels fit what changed, over many pairs.
+
+    Attributes
+    ----------
+    size : mean area of a cluster, pixels.
+    density : mean share of its box that a cluster fills, 0 to 1.
+    coverage : share of the true boxes' area that lies in the box of a cluster, 0 to 1.
+    iou : mean over the true boxes of the best overlap (intersection over union) with the box of a cluster.
+    false : clusters a pair that touch no true box.
+    """
+
+    size: float
+    density: float
+    coverage: float
+    iou: float
+    false: float
+
+
+def score_clusters(pairs: Sequence[tuple[Sequence[Any], np.ndarray]], shape: tuple[int, int]) -> ClusterScore:
+    """Clusters against true boxes. NaN where there is nothing to take a mean of.
+
+    Parameters
+    ----------
+    pairs : for each pair of pictures its clusters (`area`, `density`, `box`) and true boxes, array (n, 4): x, y, width,
+        height.
+    shape : of the pictures, (H, W).
+    """
+    every = [one for clusters, _ in pairs for one in clusters]
+    best, covered, true_area, wrong = [], 0, 0, 0
+    for clusters, true in pairs:
+        overlap = box_iou(true, [one.box for one in clusters])
+        best += overlap.max(axis=1).tolist() if len(clusters) else [0.0] * len(true)
+        wrong += int((overlap.max(axis=0) == 0).sum()) if len(true) else len(clusters)
+        inside, wanted = _boxes_mask([one.box for one in clusters], shape), _boxes_mask(true, shape)
+        covered, true_area = covered + int((inside & wanted).sum()), true_area + int(wanted.sum())
+
+    def mean(values: list[float]) -> float:
+        return float(np.mean(values)) if values else float("nan")
+
+    size, density = mean([one.area for one in every]), mean([one.density for one in every])
+    return ClusterScore(size, density, covered / true_area if true_area else np.nan, mean(best), wrong / len(pairs))
+
+
+def _boxes_mask(boxes: Iterable[Sequence[float]], shape: tuple[int, int]) -> np.ndarray:
+    """Which pixels lie in any of the boxes: bool array (H, W)."""
+    mask = np.zeros(shape, bool)
+    for x, y, width, height in boxes:
+        mask[round(y) : round(y + height), round(x) : round(x + width)] = True
+    return mask
+
+
 def precision_recall(
     results: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], iou: float = 0.3
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -435,13 +488,41 @@ def bootstrap_interval(
     .. [1] Efron, Bootstrap Methods: Another Look at the Jackknife, 1979.
     """
     labels, predicted = np.asarray(labels), np.asarray(predicted)
-    rng, classes, values = np.random.default_rng(seed), len(np.unique(labels)), []
+    classes = len(np.unique(labels))
+    return resampled_interval(
+        lambda drawn: metric(labels[drawn], predicted[drawn]),
+        len(labels),
+        level=level,
+        rounds=rounds,
+        seed=seed,
+        usable=lambda drawn: len(np.unique(labels[drawn])) == classes,
+    )
+
+
+def resampled_interval(
+    metric: Callable[[np.ndarray], float],
+    count: int,
+    *,
+    level: float = 0.95,
+    rounds: int = 500,
+    seed: int = 0,
+    usable: Callable[[np.ndarray], bool] = lambda drawn: True,
+) -> Interval:
+    """`bootstrap_interval` of whatever is computed from samples by their numbers.
+
+    Parameters
+    ----------
+    metric : function of the numbers of the drawn samples, int array (count,).
+    count : how many samples there are, 1 or more.
+    usable : whether a draw can be judged; the others are drawn anew.
+    """
+    rng, values = np.random.default_rng(seed), []
     while len(values) < rounds:
-        drawn = rng.integers(len(labels), size=len(labels))
-        if len(np.unique(labels[drawn])) == classes:
-            values.append(metric(labels[drawn], predicted[drawn]))
+        drawn = rng.integers(count, size=count)
+        if usable(drawn):
+            values.append(metric(drawn))
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(metric(labels, predicted)), float(low), float(high))
+    return Interval(float(metric(np.arange(count))), float(low), float(high))
 
 
 def share_interval(right: np.ndarray, *, level: float = 0.95) -> Interval:

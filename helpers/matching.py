@@ -1,4 +1,4 @@
-"""Image-text contrast and matching, the two losses of BLIP-2's first stage, and the heads that they train."""
+"""Losses that tie pictures to texts: contrast and matching, as in BLIP-2's first stage, and words seen in parts."""
 
 from __future__ import annotations
 
@@ -65,6 +65,32 @@ def hard_negatives(similarity: Tensor, same: Tensor, draw: bool = True) -> tuple
     masked = torch.where(exists[:, None], masked, torch.zeros_like(masked))
     chosen = torch.multinomial(masked.softmax(dim=1), 1)[:, 0] if draw else masked.argmax(dim=1)
     return chosen, exists
+
+
+def word_loss(logits: Tensor, present: Tensor, said: Tensor) -> Tensor:
+    """Which words of a caption can be seen in which part of the picture, when only the whole caption is known.
+
+    Multiple-instance learning with a noisy-or [1]_: a word is seen unless all parts fail to show it, so its probability
+    is 1 - prod(1 - p) over the parts. The loss is the cross-entropy of all words of the vocabulary, said or not.
+
+    Parameters
+    ----------
+    logits : float tensor (n, parts, vocabulary), of p.
+    present : bool tensor (n, parts), which parts there are, at least one each.
+    said : float tensor (n, vocabulary), 1 for the caption's words and 0 for all others.
+
+    Returns
+    -------
+    Tensor
+        The sum over the vocabulary, by word that was said, a number.
+
+    References
+    ----------
+    .. [1] Fang et al., From Captions to Visual Concepts and Back, CVPR 2015.
+    """
+    unseen = (F.softplus(logits) * present[..., None]).sum(dim=1).clamp_min(1e-6)  # -log prod(1 - p)
+    seen = -torch.log(-torch.expm1(-unseen))  # -log of the noisy-or
+    return (said * seen + (1 - said) * unseen).sum() / said.sum().clamp_min(1)
 
 
 @dataclass(frozen=True)

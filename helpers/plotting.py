@@ -364,6 +364,54 @@ def training_curves(runs: dict[str, Any], *, metric: str = "accuracy", chance: f
     return figure
 
 
+def loss_parts(history: Any, names: dict[str, str]) -> Figure:
+    """What the loss is made of: a small plot a part, as trained every few steps, and on held-out pairs after an epoch.
+
+    Parameters
+    ----------
+    history : `training.History` whose loss told its parts.
+    names : part -> title.
+    """
+    rows = -(-len(names) // 4)
+    figure, axes = plt.subplots(rows, 4, figsize=(11, 2.3 * rows), layout="constrained", squeeze=False)
+    steps = [one["step"] for one in history.parts]
+    ends = np.linspace(0, len(history.step_loss), len(history.epochs) + 1)[1:]
+    for axis in axes.flat[len(names) :]:
+        axis.axis("off")
+    for axis, (name, title) in zip(axes.flat, names.items(), strict=False):
+        axis.plot(steps, [one[name] for one in history.parts], color=SERIES[0], linewidth=1, label="training")
+        if f"val_{name}" in history.epochs[-1]:
+            values = history.column(f"val_{name}")
+            axis.plot(ends, values, "o--", color=FOUND, markersize=4, label="held out")
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel("step", fontsize=9)
+        axis.grid(alpha=0.3)
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
+    return figure
+
+
+def captioned_pairs(rows: Sequence[dict[str, Any]], *, columns: int = 2, width: float = 11.0) -> Figure:
+    """Pairs with boxes on both pictures and a caption above: clusters orange, true boxes green and dashed.
+
+    Parameters
+    ----------
+    rows : of each pair "before", "after" (uint8 (H, W, 3)), "found" and, if known, "true" (boxes (n, 4)), "text".
+    columns : pairs in a row.
+    """
+    lines = -(-len(rows) // columns)
+    figure = plt.figure(figsize=(width, lines * (width / columns / 2 + 0.75)), layout="constrained")
+    for part, row in zip(figure.subfigures(lines, columns, squeeze=False).flat, rows, strict=False):
+        for axis, side in zip(part.subplots(1, 2), ("before", "after"), strict=True):
+            _picture(axis, row[side], None)
+            axis.axis("off")
+            for box in row.get("true", ()):
+                _box(axis, box, TRUE, "--")
+            for box in row["found"]:
+                _box(axis, box, FOUND, "-")
+        part.suptitle(row["text"], fontsize=9)
+    return figure
+
+
 def roc_curves(labels: np.ndarray, models: dict[str, np.ndarray], names: Sequence[str]) -> Figure:
     """The ROC curves of several yes/no labels, one small plot a label, a line a model.
 

@@ -91,15 +91,15 @@ def label_accuracy(logits: Tensor, labels: Tensor) -> float:
     return ((logits > 0) == (labels > 0.5)).float().mean().item()
 
 
-def one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
-    """The one-cycle schedule [1]_: up to the optimizer's rate over the first third of the steps, then down to nothing.
+def one_cycle(optimizer: torch.optim.Optimizer, steps: int, rise: float = 0.3) -> torch.optim.lr_scheduler.LRScheduler:
+    """The one-cycle schedule [1]_: up to each group's rate over the first `rise` of the steps, then down to nothing.
 
     References
     ----------
     .. [1] Smith and Topin, Super-Convergence, 2019.
     """
     rates = [group["lr"] for group in optimizer.param_groups]
-    return torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps)
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps, pct_start=rise)
 
 
 @dataclass(frozen=True)

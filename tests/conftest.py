@@ -1,4 +1,4 @@
-"""Where the real images are, and the one execution of each notebook that several tests look at."""
+"""Where the real images are, and how a notebook is executed without a network."""
 
 from __future__ import annotations
 
@@ -41,17 +41,3 @@ def run_offline(notebook: Path, build: Path, *arguments: str) -> subprocess.Comp
         *arguments,
     ]
     return subprocess.run(command, cwd=build, env=environment, capture_output=True, text=True, check=False)
-
-
-@pytest.fixture(scope="session")
-def executed(tmp_path_factory):
-    """Each committed notebook executed once in this session: a function of its path -> (process, build folder)."""
-    done: dict[Path, tuple[subprocess.CompletedProcess, Path]] = {}
-
-    def run(notebook: Path) -> tuple[subprocess.CompletedProcess, Path]:
-        if notebook not in done:
-            build = tmp_path_factory.mktemp("build")
-            done[notebook] = run_offline(notebook, build), build
-        return done[notebook]
-
-    return run

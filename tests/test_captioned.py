@@ -179,3 +179,19 @@ def test_vist_pairs_each_photograph_with_the_one_before(tmp_path):
     (tmp_path / "images" / "552.jpg").unlink()
     with pytest.raises(captioned.CaptionError, match="annotation 3: there is no picture 552"):
         captioned.vist(tmp_path, "val")
+
+
+def test_pairs_of_a_folder_are_described(tmp_path):
+    for name, light in (("a_before", 10), ("a_after", 200), ("b_before", 10)):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((20, 30, 3), light, np.uint8))
+    (tmp_path / "b_after.png").write_text("this is no image")
+
+    def describe(before, after):
+        return f"from {before[0, 0, 0]} to {after[0, 0, 0]}"
+
+    table = captioned.describe_pairs(describe, tmp_path, tmp_path / "out.csv")
+    assert table.before.tolist() == ["a_before.png", "b_before.png"]
+    assert table.caption.tolist() == ["from 10 to 200", ""]
+    assert table.error[0] == ""
+    assert "b_after.png is not an image" in table.error[1]
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 3

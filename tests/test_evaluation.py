@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_curve
 
 from helpers import differences, evaluation, plotting, scenes
+from helpers.clusters import Cluster
 
 
 def test_iou_by_hand():
@@ -159,6 +162,16 @@ def test_bootstrap_interval_is_that_of_scipy_and_of_the_formula(predictions):
     assert found.low < narrow.low < narrow.high < found.high
 
 
+def test_resampled_interval_is_the_bootstrap_of_whatever_is_counted():
+    from scipy import stats
+
+    values = np.random.default_rng(3).normal(size=80)
+    found = evaluation.resampled_interval(lambda drawn: values[drawn].mean(), 80, rounds=4000)
+    scipy = stats.bootstrap((values,), np.mean, n_resamples=4000, method="percentile", rng=np.random.default_rng(1))
+    assert found.value == pytest.approx(values.mean())
+    assert (found.low, found.high) == pytest.approx(tuple(scipy.confidence_interval), abs=0.02)
+
+
 def test_bootstrap_copes_with_a_rare_class():
     from sklearn.metrics import roc_auc_score
 
@@ -290,3 +303,27 @@ def test_score_sets_counts_members():
     found = evaluation.score_sets([({1, 2}, {2, 3, 4}), (set(), set()), ({5}, set())])
     assert (found.true_positives, found.false_positives, found.false_negatives) == (1, 2, 2)
     assert found.f1 == pytest.approx(2 / 6)
+
+
+def cluster(x, y, width, height, area):
+    mask = np.zeros((50, 60), bool)
+    mask[y : y + height, x : x + width] = np.arange(width * height).reshape(height, width) < area
+    return Cluster(mask, (x, y, width, height), float(area))
+
+
+def test_clusters_against_true_boxes_by_hand():
+    pairs = [
+        ([cluster(0, 0, 10, 10, 50), cluster(40, 30, 10, 10, 100)], np.array([[5, 0, 10, 10]])),
+        ([], np.array([[20, 20, 10, 5]])),
+        ([cluster(5, 5, 4, 5, 20)], np.zeros((0, 4))),
+    ]
+    found = evaluation.score_clusters(pairs, (50, 60))
+    assert found.size == pytest.approx((50 + 100 + 20) / 3)
+    assert found.density == pytest.approx((0.5 + 1 + 1) / 3)
+    assert found.coverage == pytest.approx(50 / 150)
+    assert found.iou == pytest.approx((50 / 150 + 0) / 2)
+    assert found.false == pytest.approx(2 / 3)
+    nothing = evaluation.score_clusters([([], np.zeros((0, 4)))], (50, 60))
+    assert math.isnan(nothing.size)
+    assert math.isnan(nothing.coverage)
+    assert nothing.false == 0

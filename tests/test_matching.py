@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from helpers.matching import MatchingHeads, contrastive_loss, hard_negatives, recall_at_1
+from helpers.matching import MatchingHeads, contrastive_loss, hard_negatives, recall_at_1, word_loss
 
 
 def vectors(n=6, d=16, seed=0):
@@ -104,3 +104,25 @@ def test_the_heads_learn_what_belongs_together():
 def test_a_text_too_long_is_refused():
     with pytest.raises(ValueError, match="a text has 200 tokens: the heads read at most 128"):
         MatchingHeads(8, 8, 32).text(torch.zeros(1, 200, 8), torch.ones(1, 200).bool())
+
+
+def test_word_loss_by_its_formula():
+    """Cross-entropy of each word with 1 - prod(1 - p), p over the parts that are there."""
+    logits = torch.randn(3, 4, 7, generator=torch.Generator().manual_seed(0)) * 2
+    present = torch.tensor([[1, 1, 1, 1], [1, 0, 0, 1], [0, 0, 1, 0]]).bool()
+    said = torch.zeros(3, 7)
+    said[0, [1, 4]] = said[1, 2] = said[2, 6] = 1
+    total = 0.0
+    for i in range(3):
+        for word in range(7):
+            unseen = math.prod(1 - 1 / (1 + math.exp(-logits[i, k, word].item())) for k in range(4) if present[i, k])
+            total -= math.log(1 - unseen) if said[i, word] else math.log(unseen)
+    assert word_loss(logits, present, said).item() == pytest.approx(total / 4, rel=1e-5)
+
+
+def test_word_loss_is_finite_where_it_is_sure():
+    sure = torch.tensor([[[-200.0, 200.0]], [[200.0, -200.0]]], requires_grad=True)
+    loss = word_loss(sure, torch.ones(2, 1).bool(), torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(sure.grad).all()

@@ -57,6 +57,24 @@ def test_a_token_knows_where_its_cluster_is(detector):
     assert not torch.allclose(one, other, atol=1e-3)
 
 
+def test_tokens_stand_from_left_to_right_and_clusters_by_strength(detector):
+    found = detector(maps((30, 50, 2.0), (5, 5, 1.0), (45, 25, 1.5))[None])
+    assert [one.box[0] for one in found.clusters[0]] == [50, 25, 5]
+    table = detector.table(found.clusters, torch.zeros(1, 64, 64))
+    assert (table["geometry"][0, :, 0] * 64).tolist() == [10, 30, 55]
+    strong = DifferenceDetector(16, max_clusters=2)
+    kept = strong.table([found.clusters[0]], torch.zeros(1, 64, 64))["geometry"][0, :, 0] * 64
+    assert kept.tolist() == [30, 55], "the weakest goes, wherever it lies"
+
+
+def test_what_fits_is_cut_out_as_it_is(detector):
+    values, picture = maps((21, 14, 1.0))[None], torch.rand(1, 3, 64, 64)
+    located = detector.table([detector.clusters(values[0].numpy())], values)
+    before, _ = detector._crops(located, values, picture, picture)
+    assert torch.allclose(before[0, :3], picture[0, :, 10:42, 3:35], atol=1e-6)
+    assert torch.allclose(before[0, 3], values[0, 10:42, 3:35], atol=1e-6)
+
+
 def test_every_weight_learns(detector):
     pictures = torch.rand(2, 3, 64, 64)
     found = detector(torch.stack([maps((5, 5, 1.0)), maps((45, 40, 1.0))]), pictures, pictures)
@@ -75,7 +93,8 @@ def test_clusters_of_a_binary_map():
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"max_clusters": 0}, "max_clusters is 0"), ({"crop": 20}, "crop is 20: give a multiple")]
+    ("options", "message"),
+    [({"max_clusters": 0}, "max_clusters is 0"), ({"crop": 24}, "crop is 24: give a multiple of 16")],
 )
 def test_options_out_of_range_are_named(options, message):
     with pytest.raises(ValueError, match=message):

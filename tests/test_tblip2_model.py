@@ -105,6 +105,24 @@ def test_losses_are_those_of_transformers_and_of_the_formulas(pairs):
     assert tokens == "</s> Diff:", "the language model begins as it was taught to"
 
 
+def test_the_words_of_a_caption_are_sought_in_its_clusters(pairs):
+    model = small(pairs)
+    captions = [pair.captions[0] for pair in pairs]
+    out = model(*sides(pairs), captions, return_loss=True)
+    detected, vocabulary = out.visual.detected, model.processor.tokenizer.get_vocab()
+    total = count = 0.0
+    for row, caption in enumerate(captions):
+        parts = [*detected.tokens[row][detected.present[row]].flatten(0, 1), model.absent]
+        unseen = torch.stack([1 - torch.sigmoid(model.word_head(one)) for one in parts]).prod(dim=0)
+        said = [vocabulary[word] for word in set(caption.split())]
+        rest = [word for word in vocabulary.values() if word not in said]
+        total -= torch.log(1 - unseen[said]).sum().item() + torch.log(unseen[rest]).sum().item()
+        count += len(said)
+    assert out.parts["words"].item() == pytest.approx(total / count, rel=1e-4)
+    plain = small(pairs, clusters=False)(*sides(pairs), captions, return_loss=True)
+    assert set(plain.parts) == {"lm", "itm", "itc"}, "without clusters there is nowhere to look"
+
+
 @pytest.mark.parametrize("options", [{}, {"num_beams": 3}])
 def test_a_caption_does_not_depend_on_the_batch(pairs, options):
     """Batches of transformers' own prompts, with their image tokens, once broke here."""
@@ -155,24 +173,26 @@ def test_features_of_a_frozen_encoder_are_kept(pairs):
     fresh = model.visual({name: value for name, value in batch.items() if name != "features"}).prefix
     assert torch.allclose(kept, fresh, atol=1e-5)
     assert not model.train().blip2_model.vision_model.training
-    with pytest.raises(ValueError, match="cannot be turned: do not augment"):
-        tblip2.turned(batch)
+    with pytest.raises(ValueError, match="cannot be flipped: do not augment"):
+        tblip2.flipped(batch)
 
 
-def test_turned_pairs_have_the_clusters_of_the_turned_map(pairs):
+def test_flipped_pairs_have_the_clusters_of_the_flipped_map(pairs):
     model = small(pairs)
     pair = model.prepare(pairs[2].before, pairs[2].after)
-    batch = {name: value.expand(48, *value.shape) for name, value in pair.items()}
+    batch = {name: value.expand(32, *value.shape) for name, value in pair.items()}
     torch.manual_seed(0)
-    out = tblip2.turned(batch)
-    assert len({one.numpy().tobytes() for one in out["before"]}) == 8
+    out = tblip2.flipped(batch)
+    over = [bool((one != pair["before"]).any()) for one in out["before"]]
+    assert 4 < sum(over) < 28
     detector = model.diff_detector
-    for row in range(48):
-        clusters = detector.clusters(out["map"][row].float().numpy())
-        table = detector.table([clusters], out["map"][row : row + 1])
-        for name in ("squares", "geometry"):
-            found = {tuple(np.round(one, 3)) for one in out[name][row].numpy() if one.any()}
-            assert found == {tuple(np.round(one, 3)) for one in table[name][0].numpy() if one.any()}
+    for row, yes in enumerate(over):
+        for name in ("before", "after", "map"):
+            assert torch.equal(out[name][row], pair[name].flip(-2) if yes else pair[name])
+        table = detector.table([detector.clusters(out["map"][row].float().numpy())], out["map"][row : row + 1])
+        assert torch.equal(out["present"][row], table["present"][0])
+        assert torch.allclose(out["squares"][row], table["squares"][0], atol=1e-3)
+        assert torch.allclose(out["geometry"][row], table["geometry"][0], atol=1e-5)
 
 
 def test_parameter_groups_hold_each_weight_once_and_the_new_ones_run_ten_times_as_fast(pairs):
@@ -311,6 +331,7 @@ def test_full_size_on_paper():
     assert (
         old == sum(w.numel() for w in adapters.values()) + counts["qformer"] + counts["language_projection"] + 32 * 768
     )
+    assert model.word_head.weight.shape == (50272 + 32, 768)
     new = sum(w.numel() for n, w in model.named_parameters() if not n.startswith("blip2_model"))
     assert sum(w.numel() for w in groups["new"]) == new
     batch = {

@@ -18,7 +18,7 @@ class DDLA(nn.Module):
 
     Which cluster a sentence is about is not told, so training sums over all of them: p(sentence) is the sum over
     clusters z of p(z) p(sentence | z). An LSTM writes the sentence and attends to the features of both pictures, side
-    by side, inside the cluster's region only. A pair without a cluster has one region, the whole picture.
+    by side, inside the cluster's region only. A pair without a cluster has one region: every second cell, anywhere.
 
     The published model reads features of a network trained on ImageNet; this one trains its own small network.
 
@@ -101,27 +101,27 @@ class DDLA(nn.Module):
         present, geometry = batch["present"].clone(), batch["geometry"].float()
         regions = _cells(geometry, maps.shape[-1])
         nothing = ~present.any(dim=1)
-        regions[nothing, 0] = True
+        regions[nothing, 0] = _every_second(maps.shape[-1]).to(regions.device)
         present[nothing, 0] = True
         ranks = self.rank(geometry)[..., 0] if self.prior == "learned" else torch.zeros_like(geometry[..., 0])
         return maps.flatten(2).transpose(1, 2), regions, ranks.masked_fill(~present, float("-inf")).log_softmax(dim=1)
 
     def _write(self, features: Tensor, regions: Tensor, ids: Tensor) -> Tensor:
         """Logits (n, t, vocabulary) after each of the ids (n, t)."""
-        keys, state, context = self._start(features, regions)
+        features, inside, keys, state, context = self._start(features, regions)
         found = []
         for word in self.words(ids).unbind(1):
-            logits, state, context = self._step(features, keys, regions, word, state, context)
+            logits, state, context = self._step(features, keys, inside, word, state, context)
             found.append(logits)
         return torch.stack(found, dim=1)
 
     def _speak(self, features: Tensor, regions: Tensor, longest: int) -> tuple[list[str], Tensor]:
         """A sentence for each region, and its log probability."""
-        keys, state, context = self._start(features, regions)
+        features, inside, keys, state, context = self._start(features, regions)
         last = torch.full((len(features),), self.tokenizer.bos_token_id, device=features.device)
         ended, score, said = torch.zeros_like(last).bool(), features.new_zeros(len(features)), []
         for _ in range(longest):
-            logits, state, context = self._step(features, keys, regions, self.words(last), state, context)
+            logits, state, context = self._step(features, keys, inside, self.words(last), state, context)
             best, last = logits.float().log_softmax(dim=1).max(dim=1)
             score = score + best.masked_fill(ended, 0)
             last = last.masked_fill(ended, self.tokenizer.pad_token_id)
@@ -132,16 +132,18 @@ class DDLA(nn.Module):
         texts = self.tokenizer.batch_decode(torch.stack(said, dim=1), skip_special_tokens=True)
         return [text.strip() for text in texts], score
 
-    def _start(self, features: Tensor, regions: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
-        weights = regions.to(features.dtype)
-        mean = (features * weights[..., None]).sum(dim=1) / weights.sum(dim=1, keepdim=True).clamp_min(1)
-        return self.keys(features), tuple(self.begin(mean).tanh().chunk(2, dim=1)), mean
+    def _start(self, features: Tensor, regions: Tensor) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor], Tensor]:
+        """The region's cells, which of them are there, their keys, the LSTM's first state and the mean of the cells."""
+        inside, cells = regions.to(features.dtype).topk(int(regions.sum(dim=1).max().clamp_min(1)), dim=1)
+        features = features.gather(1, cells[..., None].expand(-1, -1, features.shape[2]))
+        mean = torch.einsum("nk,nkd->nd", inside / inside.sum(dim=1, keepdim=True).clamp_min(1), features)
+        return features, inside > 0, self.keys(features), tuple(self.begin(mean).tanh().chunk(2, dim=1)), mean
 
-    def _step(self, features, keys, regions, word, state, context) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
+    def _step(self, features, keys, inside, word, state, context) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
         state = self.cell(torch.cat([word, context], dim=1), state)
         scores = self.score(torch.tanh(keys + self.ask(state[0])[:, None]))[..., 0]
-        weights = scores.masked_fill(~regions, -1e4).softmax(dim=1)
-        context = (features * weights[..., None]).sum(dim=1)
+        weights = scores.masked_fill(~inside, -1e4).softmax(dim=1)
+        context = torch.einsum("nk,nkd->nd", weights, features)
         return self.out(torch.cat([state[0], context], dim=1)), state, context
 
     def _ids(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
@@ -158,6 +160,13 @@ class DDLA(nn.Module):
 def alignment_loss(model: nn.Module, batch: dict) -> tuple[Tensor, None]:
     """The mean over sentences of -log p, for `training.fit`; a caption's sentences are joined by "and"."""
     return -model(batch, [caption.split(JOIN) for caption in batch["caption"]]).mean(), None
+
+
+def _every_second(side: int) -> Tensor:
+    """Every second cell of a grid in both directions: bool (side * side,)."""
+    cells = torch.zeros(side, side, dtype=torch.bool)
+    cells[::2, ::2] = True
+    return cells.flatten()
 
 
 def _cells(geometry: Tensor, side: int) -> Tensor:
