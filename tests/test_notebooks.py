@@ -357,6 +357,30 @@ def test_dual_attention_on_real_photographs_with_csv_files(real_data, tmp_path):
         assert f"{interval['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]" in printed
 
 
+@pytest.mark.slow
+def test_t_blip2_on_pairs_of_ones_own(tmp_path):
+    """A folder in Spot-the-Diff's format: trained for an epoch, then judged again from what was saved."""
+    folder = tmp_path / "mine"
+    for number, (part, count) in enumerate((("train", 64), ("val", 8), ("test", 8))):
+        (folder / part).mkdir(parents=True)
+        records = []
+        for index in range(count):
+            pair = scenes.scene_pair(number, index, changes=(index % 3, index % 3))
+            for name, picture in ((f"{number}{index:03}", pair.before), (f"{number}{index:03}_2", pair.after)):
+                Image.fromarray(picture).save(folder / part / f"{name}.png")
+            records.append({"img_id": f"{number}{index:03}", "sentences": list(pair.captions)})
+        (folder / f"{part}.json").write_text(json.dumps(records))
+    given = ["-p", "DATA_DIR", str(folder), "-p", "EPOCHS", "1", "-p", "ABLATION_EPOCHS", "0"]
+    said = []
+    for more in ([], ["-p", "MODE", "test"]):
+        process = run_offline(ROOT / "notebooks" / "05_t_blip2.ipynb", tmp_path, *given, *more)
+        assert process.returncode == 0, process.stdout + process.stderr
+        measured = json.loads((tmp_path / "05_t_blip2" / "results.json").read_text())
+        said.append(measured["scores"]["T-BLIP2"])
+        assert measured["pairs"] == 8
+    assert said[0] == pytest.approx(said[1]), "the model in CHECKPOINT is the one that was trained"
+
+
 def test_saving_publishes_the_figures(tmp_path):
     (tmp_path / "out" / "images").mkdir(parents=True)
     (tmp_path / "target").mkdir()

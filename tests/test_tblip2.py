@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from helpers.models.tblip2 import DifferenceDetector
 
@@ -75,9 +76,25 @@ def test_what_fits_is_cut_out_as_it_is(detector):
     assert torch.allclose(before[0, 3], values[0, 10:42, 3:35], atol=1e-6)
 
 
+def test_a_thing_that_moved_is_seen_again_elsewhere(detector):
+    """By hand: the largest cosine with another cluster of the same pair, in the other picture."""
+    views = torch.randn(6, 2, 16)
+    views[0, 0] = views[2, 1]  # of the first pair: before in the first cluster, after in the third
+    present = torch.tensor([[1, 1, 1], [1, 0, 0], [0, 0, 0], [1, 1, 0]]).bool()
+    found = detector._elsewhere(views, present).detach()
+    looks = F.normalize(detector.identity(views), dim=2).detach()
+    for own in ([0, 1, 2], [3], [4, 5]):
+        for one in own:
+            for side in (0, 1):
+                best = max([looks[one, side] @ looks[other, 1 - side] for other in own if other != one], default=0.0)
+                assert found[one, side].item() == pytest.approx(max(0.0, float(best)), abs=1e-5)
+    assert found[0, 0].item() == pytest.approx(1)
+    assert found[2, 1].item() == pytest.approx(1)
+
+
 def test_every_weight_learns(detector):
     pictures = torch.rand(2, 3, 64, 64)
-    found = detector(torch.stack([maps((5, 5, 1.0)), maps((45, 40, 1.0))]), pictures, pictures)
+    found = detector(torch.stack([maps((5, 5, 1.0), (30, 45, 1.0)), maps((45, 40, 1.0))]), pictures, pictures)
     (found.tokens * torch.randn_like(found.tokens)).sum().backward()
     assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in detector.parameters())
 

@@ -44,7 +44,8 @@ class DifferenceDetector(nn.Module):
 
     A small CNN looks at the cluster's surroundings in either picture, with the difference map as a fourth channel; the
     same CNN for both, so that what it learns of one side it knows of the other. A cluster gives two vectors, its view
-    before and after; to each is added where it lies, how large it is and how strong.
+    before and after; to each is added where it lies, how large it is and how strong, and whether the same is seen in
+    another cluster of the other picture, as of a thing that moved.
 
     Parameters
     ----------
@@ -86,6 +87,8 @@ class DifferenceDetector(nn.Module):
         self.geometry = nn.Sequential(
             nn.Linear(self.GEOMETRY, cluster_embed_dim), nn.GELU(), nn.Linear(cluster_embed_dim, cluster_embed_dim)
         )
+        self.identity = nn.Linear(cluster_embed_dim, cluster_embed_dim)
+        self.again = nn.Sequential(nn.Linear(1, 16), nn.GELU(), nn.Linear(16, cluster_embed_dim))
         self.norm = nn.LayerNorm(cluster_embed_dim)
 
     def compute_clusters(self, binary_map: np.ndarray, strength: np.ndarray | None = None) -> list[Cluster]:
@@ -124,10 +127,31 @@ class DifferenceDetector(nn.Module):
         if present.any():
             crops = self._crops(located, diff_map, before, after)
             crops = torch.cat(crops).contiguous(memory_format=torch.channels_last)  # twice as fast on a CPU
-            views = torch.stack(self.cnn(crops).chunk(2), dim=1) + self.sides
-            vectors = self.norm(views + self.geometry(located["geometry"][present])[:, None])
+            views = torch.stack(self.cnn(crops).chunk(2), dim=1)
+            again = self.again(self._elsewhere(views, present)[..., None])
+            vectors = self.norm(views + self.sides + self.geometry(located["geometry"][present])[:, None] + again)
             tokens = tokens.to(vectors.dtype).masked_scatter(present[..., None, None], vectors)
         return Detected(tokens, present, clusters)
+
+    def _elsewhere(self, views: Tensor, present: Tensor) -> Tensor:
+        """Whether what is seen of a cluster is seen of another one in the other picture, as of a thing that moved.
+
+        Parameters
+        ----------
+        views : float tensor (clusters, 2, d), before and after.
+        present : bool tensor (n, max_clusters), where they belong.
+
+        Returns
+        -------
+        Tensor
+            Float (clusters, 2): the largest cosine; 0 where there is no other cluster, and where none is alike.
+        """
+        looks = F.normalize(self.identity(views).float(), dim=2)
+        table = looks.new_zeros(*present.shape, *looks.shape[1:]).masked_scatter(present[..., None, None], looks)
+        alike = torch.einsum("nisd,njtd->nstij", table, table)
+        alike = alike.masked_fill(torch.eye(self.max_clusters, dtype=torch.bool, device=alike.device), 0)
+        best = torch.stack([alike[:, 0, 1], alike[:, 1, 0]], dim=1).amax(dim=3).clamp_min(0)
+        return best.transpose(1, 2)[present].to(views.dtype)
 
     def clusters(self, values: np.ndarray) -> list[Cluster]:
         """The clusters of a difference map, float array (H, W), 0 or more; the strongest first."""
