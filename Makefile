@@ -6,6 +6,8 @@ PROFILE ?= quick
 NOTEBOOK ?=
 ARGS ?=
 export TF_CPP_MIN_LOG_LEVEL := 3
+# Two processes with a thread each get more done than one with two.
+TWO := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .PHONY: course test bench format clean
 
@@ -16,10 +18,10 @@ course: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -m "not slow"
-	$(BIN)/python -m pytest -m slow
-	PYTHONPATH=tests:tests/offline $(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 \
-		--nbval-sanitize-with tests/nbval_sanitize.cfg -p nbval_figures -p no:cacheprovider notebooks
+	$(TWO) -m "not slow"
+	$(TWO) -m slow
+	PYTHONPATH=tests:tests/offline $(TWO) --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout=900 \
+		--nbval-sanitize-with tests/nbval_sanitize.cfg -p nbval_figures notebooks
 
 bench: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest benchmarks -o addopts="" -p no:cacheprovider -s \

@@ -32,6 +32,7 @@ KEPT_CHECKPOINTS = 2
 PARTS_EVERY = 10
 
 logging.getLogger("accelerate.checkpointing").setLevel(logging.ERROR)  # it tells of every file that it writes
+logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)  # and of every weight that two layers share
 
 
 class TrainingError(RuntimeError):

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import notebook_checks as checks
 import pytest
+from nbformat import NotebookNode
 
 
 @pytest.hookimpl(wrapper=True)
@@ -12,7 +13,7 @@ def pytest_runtest_call(item):
     outputs = getattr(item, "test_outputs", None)
     if outputs is not None:
         committed = SimpleNamespace(cells=[item.cell])
-        fresh = SimpleNamespace(cells=[item.cell | {"outputs": outputs}])
+        fresh = SimpleNamespace(cells=[NotebookNode({**item.cell, "outputs": outputs})])
         faults = checks.figures_differ(committed, fresh)
         assert not faults, faults
     return result
