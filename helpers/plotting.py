@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ HEAT = "magma"
 DPI = 80
 
 
-def show(figure: Figure, alt: str, path: str | Path | None = None) -> None:
+def show(figure: Figure, alt: str, path: str | Path | None = None, *, exact: bool = False) -> None:
     """Display a figure in the notebook, with words for those who do not see it, and close it.
 
     Parameters
@@ -33,12 +34,13 @@ def show(figure: Figure, alt: str, path: str | Path | None = None) -> None:
     figure : what to show.
     alt : what one sees in it, in a sentence.
     path : a PNG file to write it to as well; its folder is made.
+    exact : keep every color; a small colored thing on a large gray ground may otherwise lose its own.
     """
     from IPython.display import display
 
     if not alt.strip():
         raise ValueError("a figure needs alt text: say in a sentence what one sees in it")
-    png = _png(figure)
+    png = _png(figure, exact)
     if path is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, png)
@@ -46,12 +48,13 @@ def show(figure: Figure, alt: str, path: str | Path | None = None) -> None:
     plt.close(figure)
 
 
-def _png(figure: Figure) -> bytes:
+def _png(figure: Figure, exact: bool) -> bytes:
     """The figure as a PNG of 256 colors: a third of the size, so that a notebook full of photographs stays small."""
     rendered = io.BytesIO()
     figure.savefig(rendered, format="png", dpi=DPI)
     small = io.BytesIO()
-    Image.open(rendered).convert("RGB").quantize(256).save(small, format="png", optimize=True)
+    picture = Image.open(rendered).convert("RGB")
+    (picture if exact else picture.quantize(256)).save(small, format="png", optimize=True)
     return small.getvalue()
 
 
@@ -399,8 +402,10 @@ def captioned_pairs(rows: Sequence[dict[str, Any]], *, columns: int = 2, width: 
     columns : pairs in a row.
     """
     lines = -(-len(rows) // columns)
-    figure = plt.figure(figsize=(width, lines * (width / columns / 2 + 0.75)), layout="constrained")
-    for part, row in zip(figure.subfigures(lines, columns, squeeze=False).flat, rows, strict=False):
+    texts = ["\n".join(textwrap.fill(line, 60) for line in row["text"].split("\n")) for row in rows]
+    above = 0.3 + 0.17 * max(text.count("\n") + 1 for text in texts)
+    figure = plt.figure(figsize=(width, lines * (width / columns / 2 + above)), layout="constrained")
+    for part, row, text in zip(figure.subfigures(lines, columns, squeeze=False).flat, rows, texts, strict=False):
         for axis, side in zip(part.subplots(1, 2), ("before", "after"), strict=True):
             _picture(axis, row[side], None)
             axis.axis("off")
@@ -408,7 +413,7 @@ def captioned_pairs(rows: Sequence[dict[str, Any]], *, columns: int = 2, width: 
                 _box(axis, box, TRUE, "--")
             for box in row["found"]:
                 _box(axis, box, FOUND, "-")
-        part.suptitle(row["text"], fontsize=9)
+        part.suptitle(text, fontsize=9)
     return figure
 
 
