@@ -97,7 +97,7 @@ class DDLA(nn.Module):
     def _encode(self, batch: dict) -> tuple[Tensor, Tensor, Tensor]:
         """Features (n, cells, 2 dim); regions, bool (n, clusters, cells); log prior (n, clusters), -inf: none."""
         pictures = torch.cat([batch["before"], batch["after"]]).float() / 127.5 - 1
-        pictures = pictures.contiguous(memory_format=torch.channels_last)  # twice as fast on a CPU
+        pictures = pictures.contiguous(memory_format=torch.channels_last)  # a little faster on a CPU
         maps = torch.cat(self.cnn(pictures).chunk(2), dim=1)
         present, geometry = batch["present"].clone(), batch["geometry"].float()
         regions = _cells(geometry, maps.shape[-1])
