@@ -471,8 +471,8 @@ class Entry:
     open: Callable[[], IO[bytes]]
 
 
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack an archive into a folder, and nothing outside it.
+def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
+    """Unpack an archive into a folder, and nothing outside it; at most `limit` bytes, or `MAX_TOTAL`.
 
     Raises
     ------
@@ -498,7 +498,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 with entry.open() as source, place.open("wb") as file:
                     while chunk := source.read(CHUNK):
                         written += len(chunk)
-                        _hold_total(written, packed, archive.name)
+                        _hold_total(written, packed, limit or MAX_TOTAL, archive.name)
                         file.write(chunk)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, *_decoder_errors()) as error:
         raise DownloadError(f"{archive.name} is damaged or incomplete: {error}") from error
@@ -580,9 +580,9 @@ def _place_of(entry: Entry, folder: Path, archive: str) -> Path:
     return folder.joinpath(*path.parts)
 
 
-def _hold_total(written: int, packed: int, archive: str) -> None:
-    if written > MAX_TOTAL:
-        raise DownloadError(f"{archive} unpacks to more than {_bytes(MAX_TOTAL)}: it is not unpacked further")
+def _hold_total(written: int, packed: int, limit: int, archive: str) -> None:
+    if written > limit:
+        raise DownloadError(f"{archive} unpacks to more than {_bytes(limit)}: it is not unpacked further")
     if written > RATIO_FROM and written > MAX_RATIO * packed:
         raise DownloadError(f"{archive} unpacks to more than {MAX_RATIO} times its size: it is not unpacked further")
 

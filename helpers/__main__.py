@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from helpers.runtime import write_json, write_whole
+from helpers.runtime import CLASSIFIER, DESCRIBER, write_json, write_whole
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2
 
@@ -34,8 +36,8 @@ def _trouble(message: object) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m helpers", description="What changed between these two pictures?")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_diff(commands)
-    _add_course(commands)
+    for add in (_add_diff, _add_describe, _add_app, _add_train, _add_course, _add_site):
+        add(commands)
     return parser
 
 
@@ -97,23 +99,7 @@ def _compare(options: argparse.Namespace, before: str | Path, after: str | Path,
         from helpers.plotting import draw_regions
 
         _write_png(Path(output), draw_regions(first, second, found))
-    return {
-        "before": str(before),
-        "after": str(after),
-        "method": found.method,
-        "similarity": round(found.similarity, 6),
-        "regions": [
-            {
-                "x": region.x,
-                "y": region.y,
-                "width": region.width,
-                "height": region.height,
-                "area": region.area,
-                "strength": round(region.strength, 4),
-            }
-            for region in found.regions
-        ],
-    }
+    return {"before": str(before), "after": str(after)} | found.summary()
 
 
 def _diff_many(options: argparse.Namespace) -> int:
@@ -136,8 +122,7 @@ def _diff_many(options: argparse.Namespace) -> int:
                 record = {"before": str(before), "after": str(after), "method": options.method, "error": str(error)}
                 counts[TROUBLE] += 1
             print(json.dumps(record), file=results, flush=True)
-    total = "1 pair" if len(pairs) == 1 else f"{len(pairs)} pairs"
-    print(f"{total}: {counts[DIFFERENT]} differ, {counts[SAME]} do not, {counts[TROUBLE]} bad")
+    print(f"{_count(len(pairs), 'pair')}: {counts[DIFFERENT]} differ, {counts[SAME]} do not, {counts[TROUBLE]} bad")
     return max(status for status, count in counts.items() if count)
 
 
@@ -156,6 +141,132 @@ def _write_png(path: Path, image: np.ndarray) -> None:
     write_whole(path, cv2.imencode(".png", image[..., ::-1])[1].tobytes())
 
 
+def _add_describe(commands) -> None:
+    describe = commands.add_parser(
+        "describe",
+        help="say in words what changed between two pictures",
+        description="Say in words what changed between two pictures, or those of many pairs, by a model of notebook 05."
+        " A run that was stopped goes on where it was when the same command is given again.",
+        epilog="Exit status: 0 described, 2 trouble (with --input-dir: 2 where any pair is bad).",
+    )
+    describe.add_argument("--image1", metavar="FILE", help="the picture before")
+    describe.add_argument("--image2", metavar="FILE", help="the picture after")
+    describe.add_argument(
+        "--model-path", metavar="DIR", default=DESCRIBER, help="a trained model (that of notebook 05)"
+    )
+    describe.add_argument(
+        "--input-dir",
+        metavar="PAIRS",
+        help="a folder with x_before.png and x_after.png, x.png and x_2.png, or before/x.png and after/x.png; or a CSV"
+        " file with the columns before,after",
+    )
+    describe.add_argument("--output-file", metavar="JSON", help="with --input-dir: the captions go here")
+    describe.add_argument("--num-beams", type=int, default=1, metavar="N", help="beam search over N beginnings (1)")
+    describe.add_argument("--max-new-tokens", type=int, default=50, metavar="N", help="longest caption (50)")
+    describe.set_defaults(run=_describe)
+
+
+def _describe(options: argparse.Namespace) -> int:
+    single = options.image1 is not None and options.image2 is not None
+    many = options.input_dir is not None and options.output_file is not None
+    given = (options.image1, options.image2, options.input_dir, options.output_file)
+    if single == many or sum(one is not None for one in given) != 2:
+        raise ValueError("give --image1 and --image2, or --input-dir and --output-file")
+    if many:
+        return _describe_many(options)
+    from helpers.loading import read_image
+
+    before, after = read_image(options.image1), read_image(options.image2)
+    print(_describer(options)(before, after))
+    return 0
+
+
+def _describer(options: argparse.Namespace) -> Callable[[np.ndarray, np.ndarray], str]:
+    from helpers.models.tblip2 import Describer
+
+    return Describer(options.model_path, num_beams=options.num_beams, max_new_tokens=options.max_new_tokens)
+
+
+def _describe_many(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from helpers.captioned import describe_files
+    from helpers.journal import Journal
+    from helpers.loading import find_pairs
+
+    pairs = [(str(before), str(after)) for before, after in find_pairs(options.input_dir)]
+    about = {"model": str(options.model_path), "num_beams": options.num_beams, "max_new_tokens": options.max_new_tokens}
+    with Journal(options.output_file, "pairs", about, key=lambda one: (one["before"], one["after"])) as journal:
+        missing = journal.missing(pairs)
+        describe = _describer(options) if missing else None
+        for before, after in tqdm(missing, unit="pair", disable=None):
+            journal.add({"before": before, "after": after} | describe_files(describe, before, after))
+        journal.finish(pairs)
+    bad = sum(bool(journal.done[pair]["error"]) for pair in pairs)
+    earlier = f" ({len(pairs) - len(missing)} by an earlier run)" if len(missing) < len(pairs) else ""
+    print(f"{_count(len(pairs), 'pair')}: {len(pairs) - bad} described{earlier}, {bad} bad")
+    return TROUBLE if bad else 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"1 {what}" if number == 1 else f"{number} {what}s"
+
+
+def _add_app(commands) -> None:
+    app = commands.add_parser(
+        "app",
+        help="open the interactive page",
+        description="Serve a page that compares pictures, describes what changed, and looks for defects. Stop it with"
+        " Ctrl-C.",
+    )
+    app.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets others in (127.0.0.1)")
+    app.add_argument("--port", type=int, help="port to listen on (the first free one from 7860)")
+    app.add_argument("--model-path", metavar="DIR", default=DESCRIBER, help="describes (that of notebook 05)")
+    app.add_argument("--defect-model", metavar="FILE", default=CLASSIFIER, help="judges surfaces (that of notebook 02)")
+    app.set_defaults(run=_app)
+
+
+def _app(options: argparse.Namespace) -> int:
+    from helpers.app import launch
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # what visitors left is deleted on the way out
+    launch(options.host, options.port, describer=options.model_path, classifier=options.defect_model, block=True)
+    return 0
+
+
+def _add_train(commands) -> None:
+    train = commands.add_parser(
+        "train",
+        help="run a notebook with parameters of your own",
+        description="Run one notebook. Its parameters are options: EPOCHS is --epochs, DATA_DIR is --data-dir."
+        " `train NN --help` lists them. Results go to build/NAME.",
+    )
+    train.add_argument("notebook", metavar="NN", help="how the notebook's name begins, as 02")
+    train.add_argument("options", nargs=argparse.REMAINDER, metavar="--PARAMETER VALUE", help="as --epochs 3")
+    train.set_defaults(run=_train)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from helpers import course
+
+    path, *others = course.select(options.notebook)
+    if others:
+        raise ValueError(f"{options.notebook!r} is how {1 + len(others)} notebooks begin: name one, as {path.stem}")
+    parser = argparse.ArgumentParser(
+        prog=f"python -m helpers train {options.notebook}",
+        description=f"Run {path.stem} with parameters of your own.",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--build", default="build", metavar="DIR", help="where everything goes (build)")
+    explained = course.comments(path)
+    for name, value in course.declared(path).items():
+        flag = "--" + name.lower().replace("_", "-")
+        parser.add_argument(flag, dest=name, metavar="VALUE", help=f"{explained[name]} ({value})".replace("%", "%%"))
+    parameters = vars(parser.parse_args(options.options))
+    return course.run(path.stem, parameters, Path(parameters.pop("build")))
+
+
 def _add_course(commands) -> None:
     course = commands.add_parser(
         "course",
@@ -167,6 +278,7 @@ def _add_course(commands) -> None:
     course.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     course.add_argument("--build", default="build", metavar="DIR", help="where everything goes (build)")
     course.add_argument("--save", action="store_true", help="put the executed notebooks back, ready to commit")
+    course.add_argument("--solutions", action="store_true", help="the solutions to the exercises instead")
     course.set_defaults(run=_course)
 
 
@@ -174,7 +286,28 @@ def _course(options: argparse.Namespace) -> int:
     from helpers.course import run
 
     parameters = dict(options.parameter)
-    return run(options.notebook, {"PROFILE": options.profile, **parameters}, Path(options.build), save=options.save)
+    if not options.solutions:  # they have no profile: they are what a reader tries out
+        parameters = {"PROFILE": options.profile} | parameters
+    return run(options.notebook, parameters, Path(options.build), save=options.save, solutions=options.solutions)
+
+
+def _add_site(commands) -> None:
+    site = commands.add_parser(
+        "site",
+        help="make the website of the notebooks",
+        description="Render the notebooks with the outputs they have; nothing is executed.",
+    )
+    site.add_argument("--build", default="build", metavar="DIR", help="the site goes to DIR/site (build)")
+    site.set_defaults(run=_site)
+
+
+def _site(options: argparse.Namespace) -> int:
+    from helpers import course, website
+
+    target = Path(options.build) / "site"
+    print(*website.build(website.pages_of(course.NOTEBOOKS), target), sep="\n", end="")
+    print(f"read it: {target.resolve() / 'index.html'}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -111,17 +111,23 @@ def describe_pairs(
     import pandas
 
     rows = []
-    for paths in find_pairs(source):
-        row = {"before": paths[0].name, "after": paths[1].name, "caption": "", "error": ""}
-        try:
-            row["caption"] = describe(*map(read_image, paths))
-        except ValueError as error:
-            row["error"] = str(error)
-        rows.append(row)
+    for before, after in find_pairs(source):
+        row = {"before": before.name, "after": after.name}
+        rows.append(row | describe_files(describe, before, after))
     table = pandas.DataFrame(rows, columns=["before", "after", "caption", "error"])
     if csv is not None:
         write_whole(csv, table.to_csv(index=False).encode())
     return table
+
+
+def describe_files(
+    describe: Callable[[np.ndarray, np.ndarray], str], before: str | Path, after: str | Path
+) -> dict[str, str]:
+    """ "caption" of two image files, or "error", why there is none; the other of the two is empty."""
+    try:
+        return {"caption": describe(read_image(before), read_image(after)), "error": ""}
+    except ValueError as error:
+        return {"caption": "", "error": str(error)}
 
 
 class CaptionedPairs(list):

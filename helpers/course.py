@@ -1,16 +1,18 @@
-"""Run the notebooks as a reader would: execute, render, link, and say what each one measured."""
+"""Run the notebooks as a reader would: execute, make the site, and say what each one measured."""
 
 from __future__ import annotations
 
 import ast
-import html
+import io
 import shutil
 import sys
 import time
+import tokenize
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from helpers import website
 from helpers.runtime import ROOT, read_json
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -36,8 +38,17 @@ class Run:
     error: str | None = None
 
 
-def run(selection: str, parameters: dict[str, str], build: Path, folder: Path = NOTEBOOKS, save: bool = False) -> int:
-    """Execute the selected notebooks into `build`, render them into `build/site`, print a table.
+def run(
+    selection: str,
+    parameters: dict[str, str],
+    build: Path,
+    folder: Path = NOTEBOOKS,
+    save: bool = False,
+    solutions: bool = False,
+) -> int:
+    """Execute the selected notebooks into `build`, make the site in `build/site`, print a table.
+
+    The site has the notebooks that were executed now, and of the others those in `folder`.
 
     Parameters
     ----------
@@ -48,6 +59,7 @@ def run(selection: str, parameters: dict[str, str], build: Path, folder: Path = 
     save : put the executed notebooks, if all went well, back into `folder`, and the figures that they left in
         `images/` of their output folder into the project's: that is how a changed notebook is made ready to commit.
         Only with the default parameters.
+    solutions : execute the solutions to the exercises, in `solutions/` of the folder, instead of the notebooks.
 
     Returns
     -------
@@ -59,7 +71,7 @@ def run(selection: str, parameters: dict[str, str], build: Path, folder: Path = 
     ValueError
         No notebook is named so, or one does not declare a parameter.
     """
-    paths = select(selection, folder)
+    paths = select(selection, folder / "solutions" if solutions else folder)
     values = {name: parse(value) for name, value in parameters.items()}
     for path in paths:
         refuse_unknown(path, values)
@@ -68,13 +80,14 @@ def run(selection: str, parameters: dict[str, str], build: Path, folder: Path = 
             "--save keeps what a reader sees, which is the run with the default parameters: drop the others"
         )
     build = build.resolve()
-    (build / "site").mkdir(parents=True, exist_ok=True)
+    build.mkdir(parents=True, exist_ok=True)
     runs = [execute(path, values, build) for path in paths]
     for path, one in zip(paths, runs, strict=True):
         if save and not one.error:
             write_clean(build / path.name, path)
             publish_images(build / path.stem)
-    write_index(runs, build / "site" / "index.html")
+    executed = {path.name: build / path.name for path in paths if (build / path.name).is_file()}
+    website.build(website.pages_of(folder, executed), build / "site", report(runs, solutions))
     print(table(runs))
     print(f"\nread them: {build / 'site' / 'index.html'}")
     return int(any(one.error for one in runs))
@@ -100,17 +113,33 @@ def parse(value: str) -> Any:
 
 def declared(path: Path) -> dict[str, str]:
     """Names in the cell tagged `parameters`, with their defaults as written."""
+    return {name.id: ast.unparse(value) for name, value in _assigned(_parameters_cell(path)).items()}
+
+
+def _parameters_cell(path: Path) -> str:
     cells = read_json(path)["cells"]
     sources = ["".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", [])]
     if len(sources) != 1:
         raise ValueError(f"{path.name} has {len(sources)} cells tagged `parameters`: it must have one")
+    return sources[0]
+
+
+def _assigned(source: str) -> dict[ast.Name, ast.expr]:
     return {
-        target.id: ast.unparse(statement.value)
-        for statement in ast.parse(sources[0]).body
+        target: statement.value
+        for statement in ast.parse(source).body
         if isinstance(statement, ast.Assign)
         for target in statement.targets
         if isinstance(target, ast.Name)
     }
+
+
+def comments(path: Path) -> dict[str, str]:
+    """What the cell tagged `parameters` says of each of them."""
+    source = _parameters_cell(path)
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    lines = {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
+    return {name.id: lines.get(name.lineno, "") for name in _assigned(source)}
 
 
 def refuse_unknown(path: Path, parameters: dict[str, Any]) -> None:
@@ -122,17 +151,18 @@ def refuse_unknown(path: Path, parameters: dict[str, Any]) -> None:
 
 
 def execute(path: Path, parameters: dict[str, Any], build: Path) -> Run:
-    """Execute one notebook through papermill into `build` and render what came out, also after a failure."""
+    """Execute one notebook through papermill into `build`."""
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    result = Run(path.stem, title(path))
+    result = Run(path.stem, website.title(path))
     output = Path(parameters.get("OUTPUT_DIR", build / path.stem))
     parameters = _changed(path, parameters)
     if build != ROOT / "build" and "OUTPUT_DIR" in declared(path):
         parameters["OUTPUT_DIR"] = str(output)
     (output / "metrics.json").unlink(missing_ok=True)
     target = build / path.name
+    target.unlink(missing_ok=True)
     print(f"{path.stem}: {result.title}", file=sys.stderr, flush=True)
     began = time.perf_counter()
     try:
@@ -147,7 +177,6 @@ def execute(path: Path, parameters: dict[str, Any], build: Path) -> Run:
         result.metrics = read_json(metrics)
     if target.is_file():
         join_streams(target)
-        render(target, build / "site")
     return result
 
 
@@ -190,88 +219,30 @@ def publish_images(output: Path, target: Path = ROOT / "images") -> None:
         shutil.copyfile(picture, target / picture.name)
 
 
-def title(path: Path) -> str:
-    """The first heading of a notebook, or its name."""
-    for cell in read_json(path)["cells"]:
-        if cell["cell_type"] == "markdown":
-            for line in "".join(cell["source"]).splitlines():
-                if line.startswith("# "):
-                    return line[2:].strip()
-    return path.stem
-
-
-def render(notebook: Path, site: Path) -> Path:
-    """One HTML page; the `classic` template keeps the alt text of figures, which `lab` drops.
-
-    Pictures of the text are embedded. nbconvert takes none from outside the folder that it is given, so their paths are
-    made to count from the top of the project.
-    """
-    import nbformat
-    from nbconvert import HTMLExporter
-
-    content = nbformat.read(notebook, as_version=4)
-    for cell in content.cells:
-        if cell.cell_type == "markdown":
-            cell.source = cell.source.replace("](../", "](")
-    exporter = HTMLExporter(template_name="classic", embed_images=True)
-    resources = {"metadata": {"path": str(ROOT), "name": title(notebook)}}
-    page, _ = exporter.from_notebook_node(content, resources=resources)
-    target = site / f"{notebook.stem}.html"
-    target.write_text(page, encoding="utf-8")
-    return target
-
-
 def table(runs: list[Run]) -> str:
     """Plain text: a line a notebook, and under it a line a checked metric, or the cell that failed."""
     lines = [f"{'notebook':<28}{'seconds':>8}  checked"]
     for one in runs:
         lines.append(f"{one.name:<28}{one.seconds:>8.1f}  {'FAILED' if one.error else 'passed'}")
         for name, entry in one.metrics.items():
-            value = "nan" if entry["value"] is None else f"{entry['value']:.4g}"
             mark = "" if entry["passed"] else "  FAILED"
-            lines.append(f"{'':38}{name}: {value} ({entry['bound']}){mark}")
+            lines.append(f"{'':38}{name}: {_number(entry)} ({entry['bound']}){mark}")
         if one.error:
             lines.append(f"{'':38}{one.error}")
     return "\n".join(lines)
 
 
-def write_index(runs: list[Run], target: Path) -> None:
-    """The page that links the rendered notebooks."""
-    rows = "\n".join(
-        f'<tr><td><a href="{one.name}.html">{html.escape(one.title)}</a></td><td>{one.seconds:.0f} s</td>'
-        f"<td>{html.escape(_summary(one))}</td></tr>"
-        for one in runs
-    )
-    target.write_text(_PAGE.format(rows=rows), encoding="utf-8")
+def report(runs: list[Run], solutions: bool = False) -> str:
+    """A page of the site, Markdown: what these executions took and measured, or how they failed."""
+    folder = "notebooks/solutions" if solutions else "notebooks"
+    lines = ["# What this run measured", "", "| notebook | seconds | checked |", "| --- | --- | --- |"]
+    for one in runs:
+        checked = f"**failed**: {one.error}" if one.error else ""
+        measured = "; ".join(f"{name} {_number(entry)} ({entry['bound']})" for name, entry in one.metrics.items())
+        cells = "; ".join(part for part in (checked, measured) if part).replace("|", "\\|").replace("\n", " ")
+        lines.append(f"| [{one.title}]({folder}/{one.name}.ipynb) | {one.seconds:.0f} | {cells} |")
+    return "\n".join(lines)
 
 
-def _summary(one: Run) -> str:
-    if one.error:
-        return f"failed: {one.error}"
-    return "; ".join(f"{name} {entry['value']:.3g} ({entry['bound']})" for name, entry in one.metrics.items())
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>What changed between these two pictures?</title>
-<style>
-body {{ font: 17px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
-table {{ border-collapse: collapse; width: 100%; }}
-th, td {{ text-align: left; vertical-align: top; padding: .5rem; border-bottom: 1px solid #ccc; }}
-</style>
-</head>
-<body>
-<h1>What changed between these two pictures?</h1>
-<p>The executed notebooks of the image difference detection course.</p>
-<table>
-<thead><tr><th>Notebook</th><th>Time</th><th>Checked</th></tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table>
-</body>
-</html>
-"""
+def _number(entry: dict) -> str:
+    return "nan" if entry["value"] is None else f"{entry['value']:.4g}"

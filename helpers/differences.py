@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache, reduce
 from typing import Any
 
@@ -84,6 +84,11 @@ class Difference:
     def boxes(self) -> np.ndarray:
         """int array (n, 4): x, y, width, height."""
         return np.array([region.box for region in self.regions], dtype=int).reshape(-1, 4)
+
+    def summary(self) -> dict[str, Any]:
+        """ "method", "similarity" and "regions", as they stand in a JSON file."""
+        regions = [asdict(region) | {"strength": round(region.strength, 4)} for region in self.regions]
+        return {"method": self.method, "similarity": round(self.similarity, 6), "regions": regions}
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -27,13 +27,14 @@ class ImageError(ValueError):
     """A file that is not an image the course can read."""
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Read an image file as 8-bit RGB.
 
     Parameters
     ----------
     path : PNG, JPEG, BMP, TIFF, WebP or whatever else Pillow reads. Gray and palette images become RGB, 16-bit values
         are scaled to 8 bits, transparent pixels lie on white, and a photograph turned by its EXIF tag is turned.
+    max_pixels : refuse larger ones before they are decoded.
 
     Returns
     -------
@@ -42,7 +43,7 @@ def read_image(path: str | Path) -> np.ndarray:
     Raises
     ------
     ImageError
-        The file is absent, empty, truncated, not an image, or holds more than 200 million pixels.
+        The file is absent, empty, truncated, not an image, or holds more than `max_pixels`.
     """
     path = Path(path)
     if not path.is_file():
@@ -53,13 +54,16 @@ def read_image(path: str | Path) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large images; the limit below is ours
             with Image.open(path) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise ImageError(f"{path} has {image.width}x{image.height} pixels: at most {MAX_PIXELS:,} are read")
+                if image.width * image.height > max_pixels:
+                    raise ImageError(f"{path} has {image.width}x{image.height} pixels: at most {max_pixels:,} are read")
                 image.load()
                 return _rgb(ImageOps.exif_transpose(image))
     except UnidentifiedImageError as error:
         raise ImageError(f"{path} is not an image that can be read") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        most = f"at most {max_pixels:,} are read"
+        raise ImageError(f"{path} has more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels: {most}") from error
+    except (OSError, SyntaxError, ValueError) as error:
         if isinstance(error, ImageError):
             raise
         raise ImageError(f"{path} is damaged: {error}") from error

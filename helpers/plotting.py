@@ -199,7 +199,7 @@ def table_heat(values: Any, *, title: str, label: str) -> Figure:
 
 
 def draw_regions(before: np.ndarray, after: np.ndarray, difference: Difference) -> np.ndarray:
-    """Both pictures side by side with the regions boxed on each: uint8 array (H, W, 3).
+    """Both pictures side by side with the regions boxed and numbered on each: uint8 array (H, W, 3).
 
     Where an alignment is known the boxes on the after picture follow it. An after picture of another size is shown at
     the height of the before picture.
@@ -215,14 +215,25 @@ def draw_regions(before: np.ndarray, after: np.ndarray, difference: Difference) 
     thickness = max(2, min(before.shape[:2]) // 160)
     color = tuple(int(FOUND[i : i + 2], 16) for i in (1, 3, 5))
     strokes = (((255, 255, 255), 2 * thickness), (color, thickness))  # a white edge sets the box off from the picture
-    for x, y, width, height in difference.boxes.tolist():
+    for number, (x, y, width, height) in enumerate(difference.boxes.tolist(), start=1):
         corners = np.array([[[x, y], [x + width, y], [x + width, y + height], [x, y + height]]], float)
         moved = cv2.perspectiveTransform(corners, matrix)
         for image, outline in ((left, corners[0]), (right, moved[0])):
             for paint, stroke in strokes:
                 cv2.polylines(image, [np.rint(outline).astype(np.int32)], True, paint, stroke, cv2.LINE_AA)
+            _label(image, str(number), outline[0], color, thickness)
     gap = np.full((before.shape[0], max(4, before.shape[1] // 50), 3), 255, np.uint8)
     return np.concatenate([left, gap, right], axis=1)
+
+
+def _label(image: np.ndarray, text: str, corner: np.ndarray, ground: tuple[int, ...], thickness: int) -> None:
+    """A number in white, its lower left corner on the upper left one of the box, or in the box at the upper edge."""
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.25 * thickness
+    (width, height), _ = cv2.getTextSize(text, font, scale, thickness)
+    x, bottom = int(corner[0]), max(int(corner[1]), height + 2 * thickness)
+    cv2.rectangle(image, (x, bottom - height - 2 * thickness), (x + width + 2 * thickness, bottom), ground, -1)
+    place = (x + thickness, bottom - thickness)
+    cv2.putText(image, text, place, font, scale, (255, 255, 255), max(1, thickness // 2), cv2.LINE_AA)
 
 
 def _picture(axis: Any, picture: np.ndarray, heat: Any) -> None:
@@ -241,6 +252,27 @@ def _box(axis: Any, box: Sequence[float], color: str, style: str) -> None:
     axis.add_patch(
         Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor=color, linewidth=1.8, linestyle=style)
     )
+
+
+def lines(
+    places: Sequence[float], series: dict[str, Sequence[float]], *, title: str, x: str, y: str, log: str = ""
+) -> Figure:
+    """Curves over the same places, a color each.
+
+    Parameters
+    ----------
+    places : along the x axis.
+    series : name -> a value for each place.
+    title, x, y : of the figure and its axes.
+    log : "x", "y" or "xy": axes with a logarithmic scale.
+    """
+    figure, axis = plt.subplots(figsize=(8, 3.2), layout="constrained")
+    for color, (name, values) in zip(SERIES, series.items(), strict=False):
+        axis.plot(places, values, "o-", color=color, label=name)
+    axis.set(title=title, xlabel=x, ylabel=y, **{f"{one}scale": "log" for one in log})
+    axis.grid(alpha=0.3)
+    axis.legend()
+    return figure
 
 
 def loss_by_iteration(
@@ -327,16 +359,18 @@ def confidence_histogram(labels: np.ndarray, probabilities: np.ndarray, names: S
     return figure
 
 
-def overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """A heat map, scaled from its lowest to its highest value, laid over the gray picture: uint8 array (H, W, 3).
+def overlay(picture: np.ndarray, heat: np.ndarray, *, highest: float | None = None) -> np.ndarray:
+    """A heat map, laid over the gray picture: uint8 array (H, W, 3).
 
     Parameters
     ----------
     picture : uint8 array (H, W, 3).
     heat : float array of any size; it is enlarged to the picture's.
+    highest : scale the map from 0 to this; None from its lowest to its highest value.
     """
     heat = cv2.resize(np.asarray(heat, np.float32), picture.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-    heat = np.clip((heat - heat.min()) / max(float(np.ptp(heat)), 1e-6), 0, 1)
+    lowest, span = (heat.min(), float(np.ptp(heat))) if highest is None else (0, highest)
+    heat = np.clip((heat - lowest) / max(span, 1e-6), 0, 1)
     colored = plt.get_cmap(HEAT)(heat)[..., :3] * 255
     gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None]
     return np.rint(0.55 * gray + 0.45 * colored).astype(np.uint8)

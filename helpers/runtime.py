@@ -25,6 +25,8 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = ("quick", "full")
+CLASSIFIER = ROOT / "build" / "02_resnet18_defects" / "model.safetensors"  # what the notebooks leave behind
+DESCRIBER = ROOT / "build" / "05_t_blip2" / "model"
 
 # In a notebook, tqdm asks for widgets when some library imports it; the course's bars are text.
 warnings.filterwarnings("ignore", message="IProgress not found")

@@ -80,6 +80,8 @@ def test_drawn_regions_lie_on_both_pictures():
     x, y, width, height = found.boxes[0]
     assert painted[y, x : x + width].mean() > 0.8
     assert painted[y, x + 120 + gap : x + width + 120 + gap].mean() > 0.8
+    assert painted[y - 10 : y, x : x + 10].mean() > 0.5, "its number stands on its upper left corner"
+    painted[:, x : x + 20] = painted[:, x + 120 + gap : x + 140 + gap] = False
     assert not painted[: y - 4].any()
 
 

@@ -84,9 +84,12 @@ def test_bad_files_are_named(tmp_path):
 
 
 def test_too_many_pixels_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "MAX_PIXELS", 1000)
+    path = save(tmp_path / "a.png", PHOTO)
     with pytest.raises(loading.ImageError, match="80x60 pixels: at most 1,000"):
-        loading.read_image(save(tmp_path / "a.png", PHOTO))
+        loading.read_image(path, max_pixels=1000)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow refuses before it tells the size
+    with pytest.raises(loading.ImageError, match="has more than 200 pixels: at most 150 are read"):
+        loading.read_image(path, max_pixels=150)
 
 
 def test_pairs_by_name(tmp_path):

@@ -132,10 +132,11 @@ def test_requirements_hold_the_tested_versions():
 
 FLOORS = [
     {"runtime", "images"},
-    {"scenes", "surfaces", "loading", "splits", "alignment"},
+    {"scenes", "surfaces", "loading", "splits", "alignment", "journal"},
     {"differences", "augmentation", "clusters", "captioned", "matching"},
     {"models"},
     {"training", "evaluation", "captioning", "plotting"},
+    {"comparing", "website"},
     {"app", "course"},
     {"__main__"},
 ]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.models.resnet import BasicBlock, ResNet
 
-from helpers.loading import load_backbone
-from helpers.runtime import autocast, device
+from helpers.loading import load_backbone, resized, to_tensor
+from helpers.runtime import autocast, device, write_whole
 
 
 class ResNet18(ResNet):
@@ -141,6 +146,48 @@ def grad_cam(model: ResNet18, images: Tensor, target: int, *, layer: str = "laye
     on = next(model.parameters()).device
     maps = LayerGradCam(model, getattr(model, layer)).attribute(images.to(on), target, relu_attributions=True)
     return maps[:, 0].detach().cpu().numpy()
+
+
+class Classifier:
+    """A trained network that judges one picture and shows why.
+
+    Parameters
+    ----------
+    model : with as many outputs as `names`.
+    size : side of the pictures that it was trained on, pixels.
+    names : of the classes; the heat map is that of the last.
+    """
+
+    def __init__(self, model: ResNet18, size: int, names: Sequence[str]) -> None:
+        self.model, self.size, self.names = model.eval(), size, tuple(names)
+
+    def __call__(self, picture: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
+        """Probabilities by name, and where the last class was seen (`grad_cam`); picture: uint8 (H, W, 3), RGB."""
+        image = to_tensor(resized(picture, self.size))[None].to(next(self.model.parameters()).device)
+        with torch.no_grad():
+            probabilities = self.model(image).float().softmax(1)[0].tolist()
+        return dict(zip(self.names, probabilities, strict=True)), grad_cam(self.model, image, len(self.names) - 1)[0]
+
+    def save(self, path: str | Path) -> Path:
+        """Write weights, size and names into one file of safetensors, whole or not at all."""
+        weights = {name: value.contiguous().cpu() for name, value in self.model.state_dict().items()}
+        about = {"architecture": "resnet18", "size": str(self.size), "names": json.dumps(self.names)}
+        return write_whole(path, safetensors.torch.save(weights, about))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Classifier:
+        """What `save` wrote; ValueError where there is no such file."""
+        if not Path(path).is_file():
+            raise ValueError(f"there is no trained model in {path}: `make course NOTEBOOK=02` trains one")
+        with safetensors.safe_open(path, "pt") as file:
+            about = file.metadata() or {}
+            if about.get("architecture") != "resnet18":
+                raise ValueError(f"{path} holds no ResNet18 of this course: notebook 02 writes one")
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no dictionary
+        names = json.loads(about["names"])
+        model = ResNet18(len(names))
+        model.load_state_dict(weights)
+        return cls(model.to(device()), int(about["size"]), names)
 
 
 def _without_batch_norm(model: ResNet18) -> ResNet18:

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torchvision.ops import roi_align
 
 from helpers.clusters import Cluster, clusters_of, difference_mask
-from helpers.differences import change_map
+from helpers.differences import Difference, Region, change_map
 from helpers.loading import resized
 from helpers.matching import Matched, MatchingHeads, encoder_layer, word_loss
-from helpers.runtime import read_json, write_json
+from helpers.runtime import device, read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -341,12 +341,13 @@ class EnhancedDiffBLIP2(nn.Module):
 
     # What does not depend on trained weights
 
-    def prepare(self, before: np.ndarray, after: np.ndarray) -> dict[str, Tensor]:
+    def prepare(self, before: np.ndarray, after: np.ndarray, most: int | None = None) -> dict[str, Tensor]:
         """One pair, aligned and compared: all that can be kept while the weights change.
 
         Parameters
         ----------
         before, after : uint8 arrays (H, W, 3), RGB, of any sizes.
+        most : keep so many clusters; None keeps `max_clusters`.
 
         Returns
         -------
@@ -367,7 +368,7 @@ class EnhancedDiffBLIP2(nn.Module):
             with torch.no_grad():
                 pair["features"] = torch.stack(self.encode_images(*(one[None].to(on) for one in pictures)), 1)[0].cpu()
         if self.feature_weight == 0:
-            found = self.diff_detector.clusters(pair["map"].float().numpy())
+            found = self.diff_detector.clusters(pair["map"].float().numpy())[:most]
             pair |= {name: one[0] for name, one in self.diff_detector.table([found], pair["map"][None]).items()}
         return pair
 
@@ -661,6 +662,43 @@ class EnhancedDiffBLIP2(nn.Module):
         model = cls(blip2, Blip2Processor.from_pretrained(folder), **read_json(folder / OPTIONS))
         load_model(model, folder / "model.safetensors")
         return model.eval()
+
+
+class Describer:
+    """A trained model, ready to say what changed: a function of two pictures.
+
+    Parameters
+    ----------
+    folder : what `EnhancedDiffBLIP2.save_pretrained` wrote.
+    **options : of its `generate`.
+
+    Raises
+    ------
+    ValueError
+        There is no model.
+    """
+
+    def __init__(self, folder: str | Path, **options: Any) -> None:
+        if not (Path(folder) / OPTIONS).is_file():
+            raise ValueError(f"there is no trained model in {folder}: `make course NOTEBOOK=05` trains one")
+        self.model, self.options = EnhancedDiffBLIP2.from_pretrained(folder).to(device()), options
+
+    def __call__(self, before: np.ndarray, after: np.ndarray, most: int | None = None) -> str:
+        """What changed between two pictures, uint8 (H, W, 3), read from the `most` strongest clusters."""
+        pair = self.model.prepare(before, after, most)
+        batch = {name: value[None].to(device()) for name, value in pair.items()}
+        return self.model.generate(batch, **self.options)[0]
+
+    def difference(self, before: np.ndarray, after: np.ndarray) -> Difference:
+        """The clusters that the model reads, as regions of the picture before; the map as the model sees it."""
+        values = self.model.prepare(before, after)["map"].numpy().astype(np.float32)
+        detector, grow = self.model.diff_detector, np.array(before.shape[1::-1]) / self.model.image_size
+        found = []
+        for cluster in detector.clusters(values):
+            box = np.rint(np.array(cluster.box).reshape(2, 2) * grow).astype(int).ravel().tolist()
+            found.append(Region(*box, round(cluster.area * grow.prod()), float(values[cluster.mask].max() / 255)))
+        mask = difference_mask(values, threshold_percentile=detector.threshold_percentile)
+        return Difference("T-BLIP2", 1 - float(values.mean()) / 255, found, values / 255, mask)
 
 
 def load_best_model(model: EnhancedDiffBLIP2, folder: str | Path = "checkpoints") -> EnhancedDiffBLIP2:

@@ -1,0 +1,107 @@
+"""Records of a long run: each is on disk at once, the whole file appears at the end, a second run goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from helpers.runtime import read_json, write_json, write_whole
+
+
+class Journal:
+    """A file of records that grows a record at a time and is never half there.
+
+    Records are appended to a journal beside the file, a line each; `finish` writes the file, whole, and removes the
+    journal. A kill costs the record in work, nothing else. It is a context: inside it no other run has the file.
+
+    Parameters
+    ----------
+    path : the JSON file: the entries of `about`, and under `name` the list of records.
+    name : of that list.
+    about : what all records share, as the model they come from.
+    key : of a record; two with the same key are the same piece of work.
+
+    Attributes
+    ----------
+    done : key -> record, those of earlier runs too. Records with an "error" of earlier runs are not among them: they
+        are tried again.
+
+    Raises
+    ------
+    ValueError
+        On entering: another run has the file; it is none of this kind; or its records come from something else.
+    """
+
+    def __init__(self, path: str | Path, name: str, about: dict[str, Any], key: Callable[[dict], Any]) -> None:
+        self.path, self.name, self.about, self._key = Path(path), name, about, key
+        self.part = self.path.with_name(self.path.name + ".journal")
+        self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=0)
+        self.done: dict[Any, dict[str, Any]] = {}
+
+    def __enter__(self) -> Journal:
+        if not self.path.parent.is_dir():
+            raise ValueError(f"{self.path.parent} is no folder: make it first, then write {self.path.name} there")
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise ValueError(
+                f"{self.path} is being written by another run: wait for it, or choose another file"
+            ) from error
+        try:
+            earlier = list(self._earlier())
+        except BaseException:
+            self._lock.release()
+            raise
+        self.done = {self._key(one): one for one in earlier if not one.get("error")}
+        lines = [json.dumps(line) + "\n" for line in (self.about, *self.done.values())]
+        self._file = write_whole(self.part, "".join(lines).encode()).open("a", encoding="utf-8")
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._file.close()
+        self._lock.release()
+
+    def missing(self, work: Sequence[Any]) -> list[Any]:
+        """Those of the keys for which there is no record."""
+        return [one for one in work if one not in self.done]
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Keep a record; when this returns, a kill does not lose it."""
+        print(json.dumps(record), file=self._file, flush=True)
+        self.done[self._key(record)] = record
+
+    def finish(self, order: Sequence[Any]) -> Path:
+        """Write the file, with the records of these keys in this order, and remove the journal."""
+        write_json(self.path, self.about | {self.name: [self.done[one] for one in order]})
+        self.part.unlink()
+        return self.path
+
+    def _earlier(self) -> Iterator[dict[str, Any]]:
+        if self.path.is_file():
+            yield from self._finished()
+        if self.part.is_file():
+            lines = self.part.read_text(encoding="utf-8").split("\n")[:-1]  # what no newline ends was cut off
+            if lines:
+                self._hold_about(json.loads(lines[0]))
+            yield from map(json.loads, lines[1:])
+
+    def _finished(self) -> list[dict[str, Any]]:
+        try:
+            content = read_json(self.path)
+            records = content.pop(self.name)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{self.path} holds no {self.name!r} of an earlier run: choose another file") from error
+        self._hold_about(content)
+        return records
+
+    def _hold_about(self, about: dict[str, Any]) -> None:
+        for name, value in self.about.items():
+            if about.get(name) != value:
+                raise ValueError(
+                    f"{self.path} was begun with {name} {about.get(name)!r}, not {value!r}: choose another file, or"
+                    " delete it to begin anew"
+                )
