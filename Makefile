@@ -9,10 +9,17 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 # Two processes with a thread each get more done than one with two.
 TWO := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: course test bench format clean
+.PHONY: course site app test test-browser bench format clean
 
 course: $(INSTALLED)
 	$(BIN)/python -m helpers course --notebook "$(NOTEBOOK)" --profile $(PROFILE) $(ARGS)
+
+# The notebooks with the outputs they have, as a website in build/site/.
+site: $(INSTALLED)
+	$(BIN)/python -m helpers site
+
+app: $(INSTALLED)
+	$(BIN)/python -m helpers app $(ARGS)
 
 # Fast tests first, the notebooks last: each is executed once, without a network, against its committed outputs.
 test: $(INSTALLED)
@@ -22,6 +29,10 @@ test: $(INSTALLED)
 	$(TWO) -m slow
 	PYTHONPATH=tests:tests/offline $(TWO) --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout=900 \
 		--nbval-sanitize-with tests/nbval_sanitize.cfg -p nbval_figures notebooks
+
+# The app and the site in a real browser: it needs Chromium (on Debian: apt-get install chromium).
+test-browser: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser
 
 bench: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest benchmarks -o addopts="" -p no:cacheprovider -s \

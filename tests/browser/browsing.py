@@ -1,0 +1,73 @@
+"""A page, and the app as a user starts it; nothing may ask for anything outside this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = ROOT / "build" / "screenshots"
+SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+PATIENCE = 90_000  # milliseconds; a first comparison loads PyTorch
+
+
+def opened(browser: Browser, address: str, size: str = "desktop", **options) -> Page:
+    """A page in a context of its own; `page.foreign` lists what it asked for outside this machine."""
+    page = browser.new_context(viewport=SIZES[size], accept_downloads=True, **options).new_page()
+    page.set_default_timeout(PATIENCE)
+    page.foreign = []
+    page.on("request", lambda request: _note(page.foreign, request.url))
+    page.goto(address)
+    return page
+
+
+def _note(foreign: list[str], url: str) -> None:
+    if not url.startswith(("file:", "data:", "blob:", "http://127.0.0.1", "ws://127.0.0.1")):
+        foreign.append(url)
+
+
+def barriers(page: Page) -> list[tuple[str, str]]:
+    """What axe-core finds serious or worse: the rule, and the first place."""
+    found = Axe().run(page).response["violations"]
+    return [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+
+
+class App:
+    """`python -m helpers app` in a process of its own, without a network."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.address, self.temporary = f"http://127.0.0.1:{port}/", folder
+        offline = os.pathsep.join([str(ROOT / "tests" / "offline"), str(ROOT)])
+        environment = os.environ | {"TMPDIR": str(folder), "PYTHONPATH": offline, "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "helpers", "app", "--port", str(port), *options]
+        self.log = folder / "log.txt"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        self._wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                urllib.request.urlopen(self.address, timeout=2)
+            except OSError:
+                time.sleep(0.3)
+            else:
+                return
+        raise AssertionError(f"the app did not start: {self.log.read_text()}")
+
+    def files(self) -> list[Path]:
+        """What visitors left or made; the examples are not theirs."""
+        found = self.temporary.glob("differences-*/**/*")
+        return [path for path in found if path.is_file() and "examples" not in path.parts]
