@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.runtime import CLASSIFIER, DESCRIBER, write_json, write_whole
+from helpers.runtime import CLASSIFIER, DESCRIBER, write_json
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2
 
@@ -51,7 +51,8 @@ def _add_diff(commands) -> None:
     )
     diff.add_argument("before", nargs="?", help="image file")
     diff.add_argument("after", nargs="?", help="image file")
-    diff.add_argument("--method", choices=("tolerant", "pixel", "ssim", "features"), default="tolerant")
+    methods = ("tolerant", "pixel", "ssim", "features")
+    diff.add_argument("--method", choices=methods, default="tolerant", help="how the pictures are compared (tolerant)")
     diff.add_argument("--align", action=argparse.BooleanOptionalAction, help="register the after image first")
     diff.add_argument("--resize", action="store_true", help="compare pictures of different sizes at the smaller size")
     diff.add_argument("--sensitivity", type=float, default=1.0, help="above 1 reports weaker differences (1)")
@@ -83,7 +84,7 @@ def _diff(options: argparse.Namespace) -> int:
 def _compare(options: argparse.Namespace, before: str | Path, after: str | Path, output: str | Path | None) -> dict:
     """Compare two files and, if asked, write the picture; returns the record that the JSON holds."""
     from helpers.differences import detect
-    from helpers.loading import read_image
+    from helpers.loading import read_image, write_image
 
     first, second = read_image(before), read_image(after)
     found = detect(
@@ -98,7 +99,7 @@ def _compare(options: argparse.Namespace, before: str | Path, after: str | Path,
     if output:
         from helpers.plotting import draw_regions
 
-        _write_png(Path(output), draw_regions(first, second, found))
+        write_image(output, draw_regions(first, second, found))
     return {"before": str(before), "after": str(after)} | found.summary()
 
 
@@ -133,12 +134,6 @@ def _print(record: dict) -> None:
         print(f"{number}: {place} area={region['area']} strength={region['strength']:.2f}")
     if not record["regions"]:
         print("no difference")
-
-
-def _write_png(path: Path, image: np.ndarray) -> None:
-    import cv2
-
-    write_whole(path, cv2.imencode(".png", image[..., ::-1])[1].tobytes())
 
 
 def _add_describe(commands) -> None:
@@ -274,8 +269,10 @@ def _add_course(commands) -> None:
         description="Execute the notebooks through papermill, render them to HTML, and link them in an index page.",
     )
     course.add_argument("--notebook", default="", metavar="NN", help="only the notebook whose name begins so, as 01")
-    course.add_argument("--profile", choices=("quick", "full"), default="quick")
-    course.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    course.add_argument("--profile", choices=("quick", "full"), default="quick", help="generated or real data (quick)")
+    course.add_argument(
+        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="as EPOCHS 3"
+    )
     course.add_argument("--build", default="build", metavar="DIR", help="where everything goes (build)")
     course.add_argument("--save", action="store_true", help="put the executed notebooks back, ready to commit")
     course.add_argument("--solutions", action="store_true", help="the solutions to the exercises instead")

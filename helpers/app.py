@@ -22,6 +22,7 @@ from helpers import comparing, plotting, scenes, surfaces
 from helpers.comparing import Models, Settings
 from helpers.differences import Difference, Region
 from helpers.images import size
+from helpers.loading import write_image
 from helpers.runtime import CLASSIFIER, DESCRIBER, write_json, write_whole
 
 MAX_FILE = "40mb"
@@ -111,15 +112,13 @@ def examples(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
         "cat, edited": scenes.photo_pair(5, name="chelsea"),
     }
     pairs = {
-        name: [_write(folder / f"{name} {side}.png", getattr(pair, side)) for side in ("before", "after")]
+        name: [str(write_image(folder / f"{name} {side}.png", getattr(pair, side))) for side in ("before", "after")]
         for name, pair in made.items()
     }
     walls = (surfaces.surface(21, index, size=192).image for index in range(4))
-    return pairs, [_write(folder / f"surface {number}.png", wall) for number, wall in enumerate(walls, start=1)]
-
-
-def _write(path: Path, picture: np.ndarray) -> str:
-    return str(write_whole(path, cv2.imencode(".png", picture[..., ::-1])[1].tobytes()))
+    return pairs, [
+        str(write_image(folder / f"surface {number}.png", wall)) for number, wall in enumerate(walls, start=1)
+    ]
 
 
 class Sessions:
@@ -295,7 +294,7 @@ def _pictures(before: np.ndarray, after: np.ndarray, found: Difference, folder: 
         "before": before,
         "after": cv2.resize(aligned, before.shape[1::-1], interpolation=cv2.INTER_AREA),
     }
-    return {name: _write(folder / f"{name}.png", picture) for name, picture in made.items()}
+    return {name: str(write_image(folder / f"{name}.png", picture)) for name, picture in made.items()}
 
 
 def _listed(found: Difference) -> str:
@@ -389,7 +388,7 @@ def _defects(models: Models, sessions: Sessions, walls: list[str]) -> None:
         one = comparing.read(given)
         yield {status: _say("Looking …")}
         probabilities, heat = models.defects(one)
-        path = _write(sessions.folder(request.session_hash) / "evidence.png", plotting.overlay(one, heat))
+        path = str(write_image(sessions.folder(request.session_hash) / "evidence.png", plotting.overlay(one, heat)))
         yield {status: "", answer: gr.Label(probabilities, visible=True), evidence: gr.Image(path, visible=True)}
 
     _run(start, stop, work, [picture], [status, answer, evidence])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import os
@@ -67,6 +68,17 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         if isinstance(error, ImageError):
             raise
         raise ImageError(f"{path} is damaged: {error}") from error
+
+
+def write_image(path: str | Path, picture: np.ndarray) -> Path:
+    """Write a picture as PNG, whole or not at all.
+
+    Parameters
+    ----------
+    path : the file; its folder exists.
+    picture : uint8 array (H, W, 3), RGB.
+    """
+    return write_whole(path, cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
 
 
 def _rgb(image: Image.Image) -> np.ndarray:
@@ -723,7 +735,8 @@ def model_weights(weights: str | Path, architecture: str) -> dict[str, Any]:
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
-        return load_file(path)
+        with whole_weights(path):
+            return load_file(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what torch raises depends on how the file is broken
@@ -731,6 +744,17 @@ def model_weights(weights: str | Path, architecture: str) -> dict[str, Any]:
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise ValueError(f"{path} holds no state dict: save one with torch.save(model.state_dict(), path)")
     return state
+
+
+@contextlib.contextmanager
+def whole_weights(path: str | Path) -> Iterator[None]:
+    """Within it a file of safetensors is read; one that is cut off or no such file is refused with a ValueError."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged, copy it again or train again: {error}") from error
 
 
 def load_backbone(model: Any, weights: Any, architecture: str) -> None:

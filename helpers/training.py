@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from helpers.alignment import aligned
-from helpers.loading import Pictures, classify_folder, find_pairs, read_image, resized
+from helpers.loading import Pictures, classify_folder, find_pairs, read_image, resized, whole_weights
 from helpers.runtime import autocast, device, progress_bar, read_json, write_json, write_whole
 from helpers.runtime import precision as best_precision
 
@@ -596,7 +596,10 @@ class _Store:
                 os.replace(part, self.folder / name)
 
     def load_best(self, model: nn.Module) -> None:
-        best = self.best_in_memory if self.folder is None else load_file(self.folder / "best.safetensors")
+        best = self.best_in_memory
+        if self.folder is not None:
+            with whole_weights(self.folder / "best.safetensors"):
+                best = load_file(self.folder / "best.safetensors")
         model.load_state_dict(best)
 
     @contextlib.contextmanager

@@ -48,16 +48,18 @@ def build(pages: dict[str, Path], target: Path, report: str = "") -> list[str]:
     RuntimeError
         Sphinx could not build it.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="site-", dir=target.parent) as folder:
+        source, doctrees, site = (Path(folder) / name for name in ("source", "doctrees", "site"))
         _lay_out(pages, source, report)
-        options = ["-q", "-E", "-b", "html", "-c", str(SOURCE), "-d", str(source / "_build")]
-        command = [sys.executable, "-m", "sphinx", *options, str(source), str(source / "_site")]
+        options = ["-q", "-E", "-b", "html", "-c", str(SOURCE), "-d", str(doctrees)]
+        command = [sys.executable, "-m", "sphinx", *options, str(source), str(site)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"the site could not be built: {done.stderr.strip()}")
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(source / "_site", target, ignore=shutil.ignore_patterns(".buildinfo*", "objects.inv"))
+        if target.exists():
+            shutil.rmtree(target)
+        site.rename(target)
     return done.stderr.strip().splitlines()
 
 
@@ -87,7 +89,7 @@ def _toctree(caption: str, entries: Sequence[str]) -> str:
 
 def _teaser(place: str, path: Path) -> str:
     """A notebook on the front page: its title, its first paragraph and its first picture, all of them links to it."""
-    lead = lead_of(path)
+    lead = _lead(path)
     link = f"notebooks/{place}"
     parts = [f"## [{place[:2]} {title(path)}]({link})"]
     parts += [part for part in lead.split("\n\n")[1:] if not _PICTURE.match(part)][:1]
@@ -97,7 +99,7 @@ def _teaser(place: str, path: Path) -> str:
     return "\n\n".join(parts)
 
 
-def lead_of(path: Path) -> str:
+def _lead(path: Path) -> str:
     """The first cell of text of a notebook; empty if it has none."""
     cells = (cell for cell in read_json(path)["cells"] if cell["cell_type"] == "markdown")
     return "".join(next(cells, {"source": ""})["source"])
@@ -105,5 +107,5 @@ def lead_of(path: Path) -> str:
 
 def title(path: Path) -> str:
     """The first heading of a notebook, or its name."""
-    heading = re.search(r"^# (.+)$", lead_of(path), re.MULTILINE)
+    heading = re.search(r"^# (.+)$", _lead(path), re.MULTILINE)
     return heading[1].strip() if heading else path.stem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from conftest import ROOT
 from PIL import Image
 
 from helpers import course, evaluation, loading, scenes, website
-from helpers.__main__ import main
+from helpers.__main__ import _parser, main
 
 
 @pytest.fixture
@@ -217,3 +218,5 @@ def test_every_command_has_help(command, capsys):
         main([command, "--help"])
     assert stopped.value.code == 0
     assert len(capsys.readouterr().out.splitlines()) > 5
+    commands = next(one for one in _parser()._actions if isinstance(one, argparse._SubParsersAction)).choices
+    assert [one.dest for one in commands[command]._actions if not one.help] == []

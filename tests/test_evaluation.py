@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import matplotlib
 import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_curve
@@ -83,6 +84,27 @@ def test_drawn_regions_lie_on_both_pictures():
     assert painted[y - 10 : y, x : x + 10].mean() > 0.5, "its number stands on its upper left corner"
     painted[:, x : x + 20] = painted[:, x + 120 + gap : x + 140 + gap] = False
     assert not painted[: y - 4].any()
+
+
+def test_a_heat_map_over_a_picture():
+    picture = np.full((20, 40, 3), 100, np.uint8)
+    heat = np.zeros((20, 40))
+    heat[:, 20:] = 0.2
+    own, common = plotting.overlay(picture, heat), plotting.overlay(picture, heat, highest=1.0)
+    assert own.shape == picture.shape
+    colors = matplotlib.colormaps[plotting.HEAT]([0.0, 0.2, 1.0])[:, :3]
+    expected = np.rint(0.55 * 100 + 0.45 * 255 * colors)
+    assert np.abs(own[5, [2, 37]] - expected[[0, 2]]).max() <= 1
+    assert np.abs(common[5, [2, 37]] - expected[[0, 1]]).max() <= 1
+
+
+def test_lines_are_named_and_may_be_logarithmic():
+    figure = plotting.lines([1, 10], {"a": [1, 2], "b": [3, 4]}, title="t", x="count", y="value", log="x")
+    axis = figure.axes[0]
+    assert [line.get_ydata().tolist() for line in axis.get_lines()] == [[1, 2], [3, 4]]
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["a", "b"]
+    assert (axis.get_xscale(), axis.get_yscale()) == ("log", "linear")
+    assert (axis.get_title(), axis.get_xlabel(), axis.get_ylabel()) == ("t", "count", "value")
 
 
 def test_figures_carry_their_words(monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 import torchvision
 
@@ -141,3 +142,34 @@ def test_grad_cam_is_the_formula_and_finds_what_decides():
     expected = torch.relu((gradients.mean(dim=(2, 3), keepdim=True) * kept["out"]).sum(dim=1))
     assert maps.shape == (2, 8, 8)
     assert maps == pytest.approx(expected.detach().numpy(), abs=1e-6)
+
+
+def test_a_saved_classifier_answers_the_same(tmp_path):
+    model = seeded(3)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_()  # so that what is no parameter is kept, too
+    saved = resnet18.Classifier(model, 48, ("a", "b", "c"))
+    loaded = resnet18.Classifier.load(saved.save(tmp_path / "model.safetensors"))
+    picture = surfaces.surface(0, 0, size=96).image
+    expected = model.eval()(loading.to_tensor(loading.resized(picture, 48))[None]).softmax(1)[0].tolist()
+    for classifier in (saved, loaded):
+        probabilities, heat = classifier(picture)
+        assert list(probabilities) == ["a", "b", "c"]
+        assert list(probabilities.values()) == pytest.approx(expected, abs=1e-5)
+        assert heat.shape == (3, 3)
+    assert loaded.size == 48
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_what_is_no_classifier_is_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(ValueError, match="no trained model in .*: `make course NOTEBOOK=02` trains one"):
+        resnet18.Classifier.load(path)
+    safetensors.torch.save_file({"weight": torch.zeros(2)}, path)
+    with pytest.raises(ValueError, match="holds no ResNet18 of this course"):
+        resnet18.Classifier.load(path)
+    resnet18.Classifier(seeded(2), 48, ("a", "b")).save(path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match="is damaged"):
+        resnet18.Classifier.load(path)

@@ -108,6 +108,19 @@ def test_setup_without_an_address_says_what_to_do(tmp_path):
     assert done.stderr.strip() == "The course is not here: set COURSE_REPOSITORY to the git address of your copy."
 
 
+def test_solutions_are_executed_from_their_own_folder(tmp_path, capsys):
+    write_notebook(tmp_path, "01_x", PARAMETERS, "print('notebook', X)")
+    (tmp_path / "solutions").mkdir()
+    path = write_notebook(tmp_path / "solutions", "01_solutions", PARAMETERS, "print('solution', X)")
+    assert course.run("01", {}, tmp_path / "build", tmp_path, save=True, solutions=True) == 0
+    assert load(path).cells[-1].outputs[0].text == "solution 1\n"
+    assert not load(tmp_path / "01_x.ipynb").cells[-1].outputs
+    assert "01_solutions" in capsys.readouterr().out
+    site = tmp_path / "build" / "site" / "notebooks"
+    assert (site / "solutions" / "01_solutions.html").is_file()
+    assert (site / "01_x.html").is_file()
+
+
 @pytest.mark.slow
 def test_a_notebook_alone_in_an_empty_folder_clones_the_course_and_runs(tmp_path):
     """As in Colab: the setup cell clones the address it is given, and everything below works from the clone."""

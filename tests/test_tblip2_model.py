@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -291,6 +292,32 @@ def test_a_half_written_model_is_not_taken_for_a_whole_one(pairs, tmp_path):
     (tmp_path / tblip2.OPTIONS).unlink()
     with pytest.raises(ValueError, match="holds no options.json: save_pretrained writes it"):
         EnhancedDiffBLIP2.from_pretrained(tmp_path)
+
+
+def test_a_damaged_model_is_refused(pairs, tmp_path):
+    path = small(pairs).save_pretrained(tmp_path) / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="model.safetensors is damaged, copy it again or train again"):
+        EnhancedDiffBLIP2.from_pretrained(tmp_path)
+
+
+def test_a_describer_reads_the_strongest_clusters(pairs, tmp_path):
+    with pytest.raises(ValueError, match="no trained model in .*absent: `make course NOTEBOOK=05` trains one"):
+        tblip2.Describer(tmp_path / "absent")
+    model = small(pairs)
+    describe = tblip2.Describer(model.save_pretrained(tmp_path), max_new_tokens=8)
+    before, after = pairs[2].before, pairs[2].after
+    assert describe(before, after) == model.generate([before], [after], max_new_tokens=8)[0]
+    kept = [model.prepare(before, after, most)["present"].sum().item() for most in (None, 1, 0)]
+    assert kept[0] >= 2, "two changes, two clusters"
+    assert kept[1:] == [1, 0]
+    found = describe.difference(before, after)
+    clusters = model.diff_detector.clusters(found.map * 255)
+    assert [one.area for one in found.regions] == [one.area for one in clusters]
+    assert found.boxes.tolist() == [list(one.box) for one in clusters]
+    large = [cv2.resize(one, (96, 144), interpolation=cv2.INTER_NEAREST) for one in (before, after)]
+    for region, grown in zip(found.regions, describe.difference(*large).regions, strict=True):
+        assert (grown.width, grown.height) == pytest.approx((2 * region.width, 3 * region.height), rel=0.25)
 
 
 def test_the_best_weights_are_loaded_whole_or_not_at_all(pairs, tmp_path):

@@ -14,8 +14,6 @@ extensions = ["myst_nb", "sphinx_copybutton"]
 nb_execution_mode = "off"
 nb_merge_streams = True
 myst_enable_extensions = ["dollarmath"]
-suppress_warnings = ["mystnb.unknown_mime_type"]
-exclude_patterns = ["_build"]
 
 html_theme = "sphinx_book_theme"
 html_title = project
@@ -33,7 +31,6 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-copybutton_exclude = ".linenos, .gp, .go"
 
 repository = re.fullmatch(
     r"(?:https://github\.com/)?([\w.-]+/[\w.-]+?)(?:\.git)?/?", os.environ.get("COURSE_REPOSITORY", "")

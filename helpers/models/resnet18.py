@@ -16,7 +16,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.models.resnet import BasicBlock, ResNet
 
-from helpers.loading import load_backbone, resized, to_tensor
+from helpers.loading import load_backbone, resized, to_tensor, whole_weights
 from helpers.runtime import autocast, device, write_whole
 
 
@@ -179,7 +179,7 @@ class Classifier:
         """What `save` wrote; ValueError where there is no such file."""
         if not Path(path).is_file():
             raise ValueError(f"there is no trained model in {path}: `make course NOTEBOOK=02` trains one")
-        with safetensors.safe_open(path, "pt") as file:
+        with whole_weights(path), safetensors.safe_open(path, "pt") as file:
             about = file.metadata() or {}
             if about.get("architecture") != "resnet18":
                 raise ValueError(f"{path} holds no ResNet18 of this course: notebook 02 writes one")

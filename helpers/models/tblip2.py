@@ -17,7 +17,7 @@ from torchvision.ops import roi_align
 
 from helpers.clusters import Cluster, clusters_of, difference_mask
 from helpers.differences import Difference, Region, change_map
-from helpers.loading import resized
+from helpers.loading import resized, whole_weights
 from helpers.matching import Matched, MatchingHeads, encoder_layer, word_loss
 from helpers.runtime import device, read_json, write_json
 
@@ -660,7 +660,8 @@ class EnhancedDiffBLIP2(nn.Module):
             raise ValueError(f"{folder} holds no {OPTIONS}: save_pretrained writes it, when all else is written")
         blip2 = Blip2ForConditionalGeneration(Blip2Config.from_pretrained(folder))
         model = cls(blip2, Blip2Processor.from_pretrained(folder), **read_json(folder / OPTIONS))
-        load_model(model, folder / "model.safetensors")
+        with whole_weights(folder / "model.safetensors"):
+            load_model(model, folder / "model.safetensors")
         return model.eval()
 
 
@@ -706,7 +707,8 @@ def load_best_model(model: EnhancedDiffBLIP2, folder: str | Path = "checkpoints"
     path = Path(folder) / "best.safetensors"
     if not path.is_file():
         raise ValueError(f"{path} does not exist: train with validation data first")
-    model.load_state_dict(load_file(path))
+    with whole_weights(path):
+        model.load_state_dict(load_file(path))
     return model
 
 

@@ -35,7 +35,11 @@ def _note(foreign: list[str], url: str) -> None:
 
 
 def barriers(page: Page) -> list[tuple[str, str]]:
-    """What axe-core finds serious or worse: the rule, and the first place."""
+    """What axe-core finds serious or worse: the rule, and the first place.
+
+    A color that is still on its way from one to another has no contrast yet to speak of.
+    """
+    page.wait_for_function("document.getAnimations().every(one => !(one instanceof CSSTransition))")
     found = Axe().run(page).response["violations"]
     return [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
 
