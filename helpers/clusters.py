@@ -167,10 +167,11 @@ def _connected(cores: np.ndarray, steps: np.ndarray, size: int) -> np.ndarray:
     links = []
     for step in steps:
         other = run_at[cores + step]
-        new = begins_run | (np.diff(other, prepend=0) != 0)  # along two runs one link is enough
+        new = begins_run.copy()
+        new[1:] |= other[1:] != other[:-1]  # along two runs one link is enough
         at = np.flatnonzero(new & (other > 0))
-        links.append(np.stack([runs[at], other[at]]))
-    first, second = np.concatenate(links, axis=1) - 1
+        links.append((runs[at], other[at]))
+    first, second = (np.concatenate(side) - 1 for side in zip(*links, strict=True))
     graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(runs[-1],) * 2)
     joined = connected_components(graph, directed=False)[1]
     _, begins, which = np.unique(joined, return_index=True, return_inverse=True)

@@ -1,10 +1,17 @@
-"""A pytest plugin beside nbval, which compares no pictures: the figures of compared cells must look as committed."""
+"""A pytest plugin beside nbval: cells are slow tests, and the figures of compared cells must look as committed."""
 
 from types import SimpleNamespace
 
 import notebook_checks as checks
 import pytest
 from nbformat import NotebookNode
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if hasattr(item, "cell"):
+            item.add_marker("slow")
 
 
 @pytest.hookimpl(wrapper=True)
