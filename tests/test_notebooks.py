@@ -321,6 +321,7 @@ def test_saved_notebook_is_clean(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.own_data
 @pytest.mark.real
 def test_resnet18_on_real_photographs(real_data, tmp_path):
     """Cracks in brickwork: the notebook runs as it is, and compares both starts over five folds, with intervals."""
@@ -339,6 +340,7 @@ def test_resnet18_on_real_photographs(real_data, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.own_data
 def test_dbt_resnet50_on_pairs_of_ones_own(tmp_path):
     """One folder without splits, and a CSV file of pairs to judge, one of them broken."""
     pairs = (scenes.subtle_pair(0, index, size=64, things=(1, 2), nuisance=None) for index in range(360))
@@ -359,6 +361,7 @@ def test_dbt_resnet50_on_pairs_of_ones_own(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.own_data
 @pytest.mark.real
 def test_dual_attention_on_real_photographs_with_csv_files(real_data, tmp_path):
     """Cracks in brickwork, laid out as the original's pictures: the notebook runs as it is, and gives an interval.
@@ -386,6 +389,7 @@ def test_dual_attention_on_real_photographs_with_csv_files(real_data, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.own_data
 def test_t_blip2_on_pairs_of_ones_own(tmp_path):
     """A folder in Spot-the-Diff's format: trained for an epoch, then judged again from what was saved."""
     folder = tmp_path / "mine"
