@@ -333,8 +333,8 @@ def test_the_best_weights_are_loaded_whole_or_not_at_all(pairs, tmp_path):
         tblip2.load_best_model(model, tmp_path)
 
 
-def test_a_model_that_is_nowhere_is_named(monkeypatch, tmp_path):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_a_model_that_is_nowhere_is_named(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # the variable is read at import only
     with pytest.raises(ValueError, match="MODEL_NAME is 'nobody/no-such-model': it is neither a folder"):
         tblip2.load_blip2("nobody/no-such-model")
 
