@@ -14,7 +14,7 @@ TWO := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 -
 course: $(INSTALLED)
 	$(BIN)/python -m helpers course --notebook "$(NOTEBOOK)" --profile $(PROFILE) $(ARGS)
 
-# The solutions to the exercises; those of notebook 05 ask the model that it trained.
+# The solutions to the exercises, executed; `make test` checks them as they are.
 solutions: $(INSTALLED)
 	$(BIN)/python -m helpers course --solutions --notebook "$(NOTEBOOK)" $(ARGS)
 
