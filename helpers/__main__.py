@@ -61,6 +61,14 @@ def _add_diff(commands) -> None:
     diff.add_argument("--json", metavar="FILE", help="write similarity and regions, in pixels of the before image")
     diff.add_argument("--pairs", metavar="CSV|FOLDER", help="compare many pairs: a CSV with before,after, or a folder")
     diff.add_argument("--output-dir", metavar="DIR", help="with --pairs: results.jsonl and one picture a pair go here")
+    diff.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="with --pairs: for very many, N processes of this machine compare them; results go into Parquet files, no"
+        " pictures, and a run that was stopped goes on when the same command is given again",
+    )
+    diff.add_argument("--scheduler", metavar="ADDRESS", help="the same on the Dask cluster there, as tcp://host:8786")
     diff.set_defaults(run=_diff)
 
 
@@ -69,7 +77,9 @@ def _diff(options: argparse.Namespace) -> int:
     if options.pairs:
         if single or options.output or options.json or not options.output_dir:
             raise ValueError("--pairs goes with --output-dir, and without image files, --output and --json")
-        return _diff_many(options)
+        return _diff_on_dask(options) if options.workers is not None or options.scheduler else _diff_many(options)
+    if options.workers is not None or options.scheduler:
+        raise ValueError("--workers and --scheduler go with --pairs")
     if not single or options.after is None:
         raise ValueError("give two image files, or --pairs with --output-dir")
     if options.output_dir:
@@ -87,20 +97,17 @@ def _compare(options: argparse.Namespace, before: str | Path, after: str | Path,
     from helpers.loading import read_image, write_image
 
     first, second = read_image(before), read_image(after)
-    found = detect(
-        first,
-        second,
-        method=options.method,
-        align=options.align,
-        resize=options.resize,
-        sensitivity=options.sensitivity,
-        weights=options.weights,
-    )
+    found = detect(first, second, **_how(options))
     if output:
         from helpers.plotting import draw_regions
 
         write_image(output, draw_regions(first, second, found))
     return {"before": str(before), "after": str(after)} | found.summary()
+
+
+def _how(options: argparse.Namespace) -> dict:
+    """The options of `differences.detect` among those of the command."""
+    return {name: getattr(options, name) for name in ("method", "align", "resize", "sensitivity", "weights")}
 
 
 def _diff_many(options: argparse.Namespace) -> int:
@@ -123,8 +130,41 @@ def _diff_many(options: argparse.Namespace) -> int:
                 record = {"before": str(before), "after": str(after), "method": options.method, "error": str(error)}
                 counts[TROUBLE] += 1
             print(json.dumps(record), file=results, flush=True)
-    print(f"{_count(len(pairs), 'pair')}: {counts[DIFFERENT]} differ, {counts[SAME]} do not, {counts[TROUBLE]} bad")
-    return max(status for status, count in counts.items() if count)
+    return _summary(counts)
+
+
+def _summary(counts: dict[int, int], earlier: int = 0) -> int:
+    """Print how many pairs there were of each kind; returns the exit status."""
+    total = sum(counts.values())
+    before = f" ({earlier} by an earlier run)" if earlier else ""
+    print(f"{_count(total, 'pair')}{before}: {counts[DIFFERENT]} differ, {counts[SAME]} do not, {counts[TROUBLE]} bad")
+    return max((status for status, count in counts.items() if count), default=SAME)
+
+
+def _diff_on_dask(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from helpers.loading import find_pairs
+    from helpers.scale import compare_pairs
+
+    if options.workers is not None and options.scheduler:
+        raise ValueError(
+            "--workers starts a cluster on this machine, --scheduler takes one that runs: give one of them"
+        )
+    if options.workers is not None and options.workers < 1:
+        raise ValueError(f"--workers is {options.workers}: give 1 or more")
+    pairs = [tuple(str(one.absolute()) for one in pair) for pair in find_pairs(options.pairs)]
+    with tqdm(total=len(pairs), unit="pair", disable=None) as bar:
+        done = compare_pairs(
+            pairs,
+            options.output_dir,
+            _how(options),
+            scheduler=options.scheduler,
+            workers=options.workers,
+            announce=lambda text: print(text, file=sys.stderr),
+            progress=bar.update,
+        )
+    return _summary({SAME: done.same, DIFFERENT: done.differ, TROUBLE: len(done.bad)}, done.earlier)
 
 
 def _print(record: dict) -> None:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from helpers.runtime import read_json, write_json, write_whole
+
+
+@contextmanager
+def alone(path: Path, lock: Path) -> Iterator[None]:
+    """No other run writes what is at `path` meanwhile, or ValueError; `lock` is a file beside it."""
+    try:
+        with FileLock(lock, timeout=0):
+            yield
+    except Timeout as error:
+        raise ValueError(f"{path} is being written by another run: wait for it, or choose another place") from error
 
 
 class Journal:
@@ -39,23 +50,16 @@ class Journal:
     def __init__(self, path: str | Path, name: str, about: dict[str, Any], key: Callable[[dict], Any]) -> None:
         self.path, self.name, self.about, self._key = Path(path), name, about, key
         self.part = self.path.with_name(self.path.name + ".journal")
-        self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=0)
+        self._held = ExitStack()
         self.done: dict[Any, dict[str, Any]] = {}
 
     def __enter__(self) -> Journal:
         if not self.path.parent.is_dir():
             raise ValueError(f"{self.path.parent} is no folder: make it first, then write {self.path.name} there")
-        try:
-            self._lock.acquire()
-        except Timeout as error:
-            raise ValueError(
-                f"{self.path} is being written by another run: wait for it, or choose another file"
-            ) from error
-        try:
+        with ExitStack() as entering:
+            entering.enter_context(alone(self.path, self.path.with_name(f".{self.path.name}.lock")))
             earlier = list(self._earlier())
-        except BaseException:
-            self._lock.release()
-            raise
+            self._held = entering.pop_all()
         self.done = {self._key(one): one for one in earlier if not one.get("error")}
         lines = [json.dumps(line) + "\n" for line in (self.about, *self.done.values())]
         self._file = write_whole(self.part, "".join(lines).encode()).open("a", encoding="utf-8")
@@ -63,7 +67,7 @@ class Journal:
 
     def __exit__(self, *_: Any) -> None:
         self._file.close()
-        self._lock.release()
+        self._held.close()
 
     def missing(self, work: Sequence[Any]) -> list[Any]:
         """Those of the keys for which there is no record."""

@@ -136,7 +136,7 @@ FLOORS = [
     {"differences", "augmentation", "clusters", "captioned", "matching"},
     {"models"},
     {"training", "evaluation", "captioning", "plotting"},
-    {"comparing", "website"},
+    {"comparing", "scale", "website"},
     {"app", "course"},
     {"__main__"},
 ]

@@ -1,0 +1,208 @@
+"""Pairs on a Dask cluster: every pair once, whatever dies on the way."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from dask.distributed import LocalCluster
+from pyarrow import parquet
+
+from helpers import scale, scenes
+from helpers.__main__ import main
+from helpers.differences import detect
+from helpers.loading import find_pairs, read_image, write_image
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def scheduler():
+    """The address of a cluster of one worker that nobody kills."""
+    with LocalCluster(n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Five pairs of files, the last of them the same picture twice."""
+    made = []
+    for index in range(5):
+        pair = scenes.scene_pair(0, index, changes=(1, 1))
+        before = write_image(tmp_path / f"{index}.png", pair.before)
+        made.append(
+            (str(before), str(write_image(tmp_path / f"{index}_2.png", pair.after if index < 4 else pair.before)))
+        )
+    return made
+
+
+def rows(folder):
+    """All rows of the result, in whatever order."""
+    return [
+        row
+        for path in sorted((folder / scale.RESULTS).glob("*.parquet"))
+        for row in parquet.read_table(path).to_pylist()
+    ]
+
+
+def quarantined(folder):
+    return [json.loads(line) for line in (folder / scale.QUARANTINE).read_text().splitlines()]
+
+
+def test_the_result_is_that_of_detect(pairs, tmp_path, scheduler):
+    outcome = scale.compare_pairs(pairs, tmp_path / "out", scheduler=scheduler, announce=lambda text: None)
+    assert (outcome.differ, outcome.same, outcome.bad, outcome.earlier) == (4, 1, [], 0)
+    found = {(row["before"], row["after"]): row for row in rows(tmp_path / "out")}
+    assert found.keys() == set(pairs)
+    for before, after in pairs:
+        row, alone = found[before, after], detect(read_image(before), read_image(after)).summary()
+        assert row["similarity"] == pytest.approx(alone["similarity"])
+        assert len(row["regions"]) == len(alone["regions"])
+        for one, other in zip(row["regions"], alone["regions"], strict=True):
+            assert one == pytest.approx(other, rel=1e-6)
+
+
+def test_a_pair_that_cannot_be_read_is_kept_apart_and_tried_again(pairs, tmp_path, scheduler):
+    good = Path(pairs[1][1]).read_bytes()
+    Path(pairs[1][1]).write_text("no image")
+    options = {"scheduler": scheduler, "announce": lambda text: None}
+    outcome = scale.compare_pairs([*pairs, pairs[0]], tmp_path / "out", **options)
+    assert (outcome.differ, outcome.same, outcome.earlier) == (3, 1, 0)
+    (bad,) = quarantined(tmp_path / "out")
+    assert (bad["before"], bad["after"]) == pairs[1]
+    assert "is not an image" in bad["reason"]
+    Path(pairs[1][1]).write_bytes(good)
+    outcome = scale.compare_pairs(pairs, tmp_path / "out", **options)
+    assert (outcome.differ, outcome.same, outcome.bad, outcome.earlier) == (4, 1, [], 4)
+    assert quarantined(tmp_path / "out") == []
+    assert Counter((row["before"], row["after"]) for row in rows(tmp_path / "out")) == Counter(pairs)
+
+
+def odd(before, after, options):
+    """A comparison with a defect of its own."""
+    if before == "3":
+        raise KeyError("three")
+    return {"before": before, "after": after, "similarity": 1.0, "regions": []}
+
+
+def test_an_error_that_nobody_foresaw_costs_its_own_pair_only(tmp_path, scheduler):
+    numbers = [(str(index), str(index)) for index in range(40)]
+    outcome = scale.compare_pairs(numbers, tmp_path, scheduler=scheduler, announce=print, compare=odd)
+    assert (outcome.same, outcome.bad) == (39, [("3", "3", "KeyError: 'three'")])
+
+
+def dying_once(before, after, options):
+    """Kills the worker's process at one pair, the first time."""
+    flag = Path(options["flag"])
+    if before == "17" and not flag.exists():
+        flag.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"before": before, "after": after, "similarity": 1.0, "regions": []}
+
+
+def test_the_pairs_of_a_killed_worker_are_done_again(tmp_path):
+    numbers = [(str(index), str(index)) for index in range(200)]
+    options = {"flag": str(tmp_path / "flag")}
+    outcome = scale.compare_pairs(numbers, tmp_path / "out", options, workers=2, announce=print, compare=dying_once)
+    assert (tmp_path / "flag").exists(), "no worker was killed"
+    assert (outcome.same, outcome.bad) == (200, [])
+    assert Counter((row["before"], row["after"]) for row in rows(tmp_path / "out")) == Counter(numbers)
+
+
+def poisonous(before, after, options):
+    """Kills whatever process looks at one pair."""
+    if before == "17":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"before": before, "after": after, "similarity": 1.0, "regions": []}
+
+
+def test_a_pair_that_kills_every_worker_is_kept_apart_and_no_other(tmp_path):
+    numbers = [(str(index), str(index)) for index in range(100)]
+    outcome = scale.compare_pairs(numbers, tmp_path, workers=2, announce=print, compare=poisonous)
+    assert outcome.bad == [("17", "17", "every worker that tried this pair died")]
+    assert [one["before"] for one in quarantined(tmp_path)] == ["17"]
+    assert Counter(row["before"] for row in rows(tmp_path)) == Counter(str(i) for i in range(100) if i != 17)
+
+
+def test_a_killed_run_goes_on(pairs, tmp_path, monkeypatch):
+    """SIGKILL after the first file of results: what is there stays, what is missing is added."""
+    many = tmp_path / "pairs.csv"
+    many.write_text("before,after\n" + "".join(f"{pairs[0][0]},{copy}\n" for copy in copies(pairs[0][1], 300)))
+    script = "from helpers import scale; scale.PART = 32; from helpers.__main__ import main; main()"
+    command = ["diff", "--pairs", str(many), "--workers", "1", "--output-dir", str(tmp_path / "out")]
+    run = subprocess.Popen([sys.executable, "-c", script, *command], cwd=ROOT, stderr=subprocess.DEVNULL)
+    while not list((tmp_path / "out" / scale.RESULTS).glob("*.parquet")) and run.poll() is None:
+        time.sleep(0.05)
+    run.kill()
+    run.wait()
+    kept = rows(tmp_path / "out")
+    assert 0 < len(kept) < 300, "it was not killed in the middle"
+    assert main(command) == 1
+    assert Counter(row["after"] for row in rows(tmp_path / "out")) == Counter(
+        str(after) for _, after in find_pairs(many)
+    )
+    assert rows(tmp_path / "out")[: len(kept)] == kept
+
+
+def copies(path, count):
+    """The same file under so many names."""
+    for number in range(count):
+        copy = Path(path).with_name(f"copy_{number}.png")
+        copy.hardlink_to(path)
+        yield copy
+
+
+def test_one_run_a_folder_and_the_same_options(pairs, tmp_path, scheduler):
+    options = {"scheduler": scheduler, "announce": lambda text: None}
+
+    def meddle(text):
+        with pytest.raises(ValueError, match="is being written by another run"):
+            scale.compare_pairs(pairs, tmp_path / "out", **options)
+
+    scale.compare_pairs(pairs, tmp_path / "out", {"method": "pixel"}, scheduler=scheduler, announce=meddle)
+    with pytest.raises(ValueError, match="was begun with {'method': 'pixel'}, not {}"):
+        scale.compare_pairs(pairs, tmp_path / "out", **options)
+
+
+def test_a_damaged_file_of_results_is_named(pairs, tmp_path, scheduler):
+    options = {"scheduler": scheduler, "announce": lambda text: None}
+    scale.compare_pairs(pairs, tmp_path / "out", **options)
+    (part,) = (tmp_path / "out" / scale.RESULTS).glob("*.parquet")
+    part.write_bytes(part.read_bytes()[:100])
+    with pytest.raises(ValueError, match="part-000000.parquet is damaged: delete it"):
+        scale.compare_pairs(pairs, tmp_path / "out", **options)
+
+
+def test_the_command(pairs, tmp_path, scheduler, capsys):
+    command = ["diff", "--pairs", str(tmp_path), "--scheduler", scheduler, "--output-dir", str(tmp_path / "out")]
+    assert main(command) == 1
+    told = capsys.readouterr()
+    assert told.out == "5 pairs: 4 differ, 1 do not, 0 bad\n"
+    assert "dashboard: http://127.0.0.1:" in told.err
+    assert main(command) == 1
+    assert capsys.readouterr().out == "5 pairs (5 by an earlier run): 4 differ, 1 do not, 0 bad\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--workers", "0"], "--workers is 0: give 1 or more"),
+        (["--workers", "2", "--scheduler", "tcp://127.0.0.1:1"], "give one of them"),
+        (["--scheduler", "tcp://127.0.0.1:1"], "there is no Dask scheduler at 'tcp://127.0.0.1:1'"),
+        (["--scheduler", "nonsense://x"], "there is no Dask scheduler at 'nonsense://x'"),
+    ],
+)
+def test_bad_flags(pairs, tmp_path, capsys, flags, message):
+    assert main(["diff", "--pairs", str(tmp_path), "--output-dir", str(tmp_path / "out"), *flags]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+def test_workers_without_pairs(capsys):
+    assert main(["diff", "a.png", "b.png", "--workers", "2"]) == 2
+    assert "--workers and --scheduler go with --pairs" in capsys.readouterr().err
