@@ -294,12 +294,25 @@ def _train(options: argparse.Namespace) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("--build", default="build", metavar="DIR", help="where everything goes (build)")
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="that train together, or GPUs (1)")
     explained = course.comments(path)
     for name, value in course.declared(path).items():
-        flag = "--" + name.lower().replace("_", "-")
-        parser.add_argument(flag, dest=name, metavar="VALUE", help=f"{explained[name]} ({value})".replace("%", "%%"))
+        parser.add_argument(
+            f"--{_flag(name)}", dest=name, metavar="VALUE", help=f"{explained[name]} ({value})".replace("%", "%%")
+        )
     parameters = vars(parser.parse_args(options.options))
-    return course.run(path.stem, parameters, Path(parameters.pop("build")))
+    processes, build = parameters.pop("processes"), Path(parameters.pop("build"))
+    if processes == 1:
+        return course.run(path.stem, parameters, build)
+    if processes < 1:
+        raise ValueError(f"--processes is {processes}: give 1 or more")
+    arguments = [part for name, value in parameters.items() for part in (f"--{_flag(name)}", value)]
+    return course.launch(path, processes, ["train", path.stem, "--build", str(build.absolute()), *arguments])
+
+
+def _flag(parameter: str) -> str:
+    """The option that sets a notebook's parameter, without its dashes."""
+    return parameter.lower().replace("_", "-")
 
 
 def _add_course(commands) -> None:

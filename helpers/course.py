@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import io
 import shutil
+import subprocess
 import sys
+import tempfile
 import time
 import tokenize
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers import website
-from helpers.runtime import ROOT, read_json
+from helpers.runtime import ROOT, rank, read_json
 
 NOTEBOOKS = ROOT / "notebooks"
 
@@ -79,6 +81,8 @@ def run(
         raise ValueError(
             "--save keeps what a reader sees, which is the run with the default parameters: drop the others"
         )
+    if rank():
+        return _train_along(paths, values)
     build = build.resolve()
     build.mkdir(parents=True, exist_ok=True)
     runs = [execute(path, values, build) for path in paths]
@@ -91,6 +95,35 @@ def run(
     print(table(runs))
     print(f"\nread them: {build / 'site' / 'index.html'}")
     return int(any(one.error for one in runs))
+
+
+def launch(path: Path, processes: int, arguments: list[str]) -> int:
+    """Run `python -m helpers` with these arguments in so many processes that train together; the exit status.
+
+    Every process executes the notebook at `path`, and `training.fit` gives each its share of the pictures. ValueError
+    where the notebook does not train by it.
+    """
+    if "training.fit(" not in path.read_text(encoding="utf-8"):
+        raise ValueError(
+            f"{path.stem} does not train by helpers.training, which shares the work: leave --processes out"
+        )
+    return subprocess.run([*launcher(processes), "--module", "helpers", *arguments], cwd=ROOT, check=False).returncode
+
+
+def launcher(processes: int) -> list[str]:
+    """The command that starts a script in so many processes of this machine, a GPU each or on the CPU."""
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines=1"]
+    command += [f"--num_processes={processes}", "--mixed_precision=no", "--dynamo_backend=no", "--main_process_port=0"]
+    return command
+
+
+def _train_along(paths: list[Path], values: dict[str, Any]) -> int:
+    """What the processes after the first do: execute too, for the sake of training, and leave nothing behind."""
+    values = {name: value for name, value in values.items() if name != "OUTPUT_DIR"}
+    with tempfile.TemporaryDirectory() as scratch:
+        errors = [one.error for one in (execute(path, values, Path(scratch)) for path in paths) if one.error]
+    print(*(f"process {rank()}: {error}" for error in errors), sep="\n", file=sys.stderr)
+    return int(bool(errors))
 
 
 def select(selection: str, folder: Path = NOTEBOOKS) -> list[Path]:
@@ -163,10 +196,12 @@ def execute(path: Path, parameters: dict[str, Any], build: Path) -> Run:
     (output / "metrics.json").unlink(missing_ok=True)
     target = build / path.name
     target.unlink(missing_ok=True)
-    print(f"{path.stem}: {result.title}", file=sys.stderr, flush=True)
+    first = rank() == 0
+    if first:
+        print(f"{path.stem}: {result.title}", file=sys.stderr, flush=True)
     began = time.perf_counter()
     try:
-        papermill.execute_notebook(path, target, parameters, cwd=ROOT, kernel_name="python3", progress_bar=True)
+        papermill.execute_notebook(path, target, parameters, cwd=ROOT, kernel_name="python3", progress_bar=first)
     except PapermillExecutionError as error:
         result.error = f"cell [{error.exec_count}] raised {error.ename}: {error.evalue}"
     except Exception as error:  # a kernel that dies or does not start must not stop the other notebooks

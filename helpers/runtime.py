@@ -107,12 +107,17 @@ def data_folder(path: str | Path) -> Path:
     )
 
 
+def rank() -> int:
+    """Which of the processes of one training this is, from 0; 0 where there is one."""
+    return int(os.environ.get("RANK", 0))
+
+
 def device() -> Any:
-    """The `torch.device` to compute on: CUDA, then Apple's MPS, then the CPU."""
+    """The `torch.device` to compute on: CUDA (each process of a training its own), then Apple's MPS, then the CPU."""
     import torch
 
     if torch.cuda.is_available():
-        return torch.device("cuda")
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import gather_object
+from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list, gather_object
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -164,7 +164,7 @@ def fit(
     train, validation : datasets with `len()` and `[index]`; an item is (input, label) or what `loss` understands.
     epochs, batch_size : 1 or more; the batch is that of all processes together.
     folder : for `history.json`, `best.safetensors` and checkpoints; None keeps everything in memory. What an earlier
-        run left there is removed, unless `resume`.
+        run left there is removed, unless `resume`. Of several processes the first one's counts, and all must see it.
     loss : function of (model, batch) that returns the mean loss of the batch, its outputs (or None) and, if it likes,
         a dict of numbers that tell what the loss is made of. If it has a method `start_epoch`, that is called with the
         epoch, counted from 0, before each one.
@@ -210,7 +210,10 @@ def fit(
         raise ValueError(f"monitor is {monitor!r}: choose from {', '.join(['loss', *metrics])}")
     precision = precision or best_precision()
     AcceleratorState._reset_state()  # a process may fit several models, each in its precision
-    accelerator = Accelerator(cpu=device().type == "cpu", mixed_precision=PRECISIONS[precision])
+    anyhow = DistributedDataParallelKwargs(find_unused_parameters=True)  # weights that a loss leaves out are no error
+    on_cpu = device().type == "cpu"
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision=PRECISIONS[precision], kwargs_handlers=[anyhow])
+    (folder,) = broadcast_object_list([folder])
     if batch_size < accelerator.num_processes:
         raise ValueError(f"batch_size is {batch_size}: with {accelerator.num_processes} processes give at least that")
 

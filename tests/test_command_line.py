@@ -186,6 +186,13 @@ def test_train_runs_a_notebook_with_its_parameters(monkeypatch, capsys):
     monkeypatch.setattr(course, "run", lambda *given: ran.append(given) or 0)
     assert main(["train", "02", "--epochs", "3", "--data-dir", "mine", "--build", "out"]) == 0
     assert ran == [("02_resnet18_defects", {"EPOCHS": "3", "DATA_DIR": "mine"}, Path("out"))]
+    launched = []
+    monkeypatch.setattr(course, "launch", lambda *given: launched.append(given) or 0)
+    assert main(["train", "02", "--processes", "2", "--data-dir", "mine", "--build", "out"]) == 0
+    arguments = ["train", "02_resnet18_defects", "--build", str(Path("out").absolute()), "--data-dir", "mine"]
+    assert launched == [(course.select("02")[0], 2, arguments)]
+    assert main(["train", "02", "--processes", "0"]) == 2
+    assert "--processes is 0: give 1 or more" in capsys.readouterr().err
     with pytest.raises(SystemExit) as stopped:
         main(["train", "02", "--epohs", "3"])
     assert stopped.value.code == 2

@@ -21,6 +21,7 @@ from PIL import Image
 
 from helpers import course, scenes
 from helpers.runtime import ROOT as PROJECT
+from helpers.runtime import read_json
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
@@ -419,3 +420,64 @@ def test_saving_publishes_the_figures(tmp_path):
     (tmp_path / "out" / "images" / "a.png").write_bytes(b"x")
     course.publish_images(tmp_path / "out", tmp_path / "target")
     assert (tmp_path / "target" / "a.png").read_bytes() == b"x"
+
+
+TRAINS = """
+import os
+from pathlib import Path
+import torch
+from helpers import runtime, training
+
+output = runtime.start(OUTPUT_DIR, 0)
+
+class Numbers(torch.utils.data.Dataset):
+    def __len__(self):
+        return 50
+
+    def __getitem__(self, index):
+        with Path(SEEN, os.environ.get("RANK", "0")).open("a") as seen:
+            print(index, file=seen)
+        return torch.tensor([index / 25 - 1]), int(index >= 25)
+
+model = torch.nn.Linear(1, 2)
+options = {"epochs": EPOCHS, "batch_size": 10, "learning_rate": 0.1, "folder": output / "line", "resume": RESUME}
+history = training.fit(model, Numbers(), Numbers(), progress=False, **options)
+runtime.check("accuracy", history.epochs[-1]["val_accuracy"], at_least=0.9)
+"""
+
+
+def test_a_notebook_trains_in_two_processes_and_goes_on_in_one(tmp_path):
+    """Each reads its share of every epoch; only the first leaves files; one process goes on from their checkpoint."""
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    parameters = f"SEEN = {str(seen)!r}\nOUTPUT_DIR = 'nowhere'\nEPOCHS = 4\nRESUME = False"
+    write_notebook(tmp_path, "02_line", parameters, TRAINS)
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import sys; from pathlib import Path; from helpers import course; here = Path(__file__).parent\n"
+        "sys.exit(course.run('02', {}, here / 'build', here))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [*course.launcher(2), str(script)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    read = [(seen / rank).read_text().split() for rank in "01"]
+    assert min(map(len, read)) > 0.4 * sum(map(len, read)), "the work was not shared"
+    assert sorted(map(int, read[0] + read[1])) == sorted(2 * 4 * list(range(50))), "to train and to validate, 4 epochs"
+    folder = tmp_path / "build" / "02_line"
+    assert read_json(folder / "metrics.json")["accuracy"]["passed"]
+    kept = folder / "line"
+    assert sorted(path.name for path in kept.iterdir()) == [
+        "best.safetensors",
+        "checkpoint-00000015",
+        "checkpoint-00000020",
+        "history.json",
+    ]
+    assert course.run("02", {"EPOCHS": "6", "RESUME": "True"}, tmp_path / "build", tmp_path) == 0
+    assert [epoch["epoch"] for epoch in read_json(kept / "history.json")["epochs"]] == [1, 2, 3, 4, 5, 6]
+
+
+def test_processes_are_for_notebooks_that_share_the_work():
+    (classic,) = course.select("01")
+    with pytest.raises(ValueError, match="01_classic_diff does not train by helpers.training"):
+        course.launch(classic, 2, [])

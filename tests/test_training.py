@@ -14,7 +14,7 @@ import pytest
 import torch
 from conftest import ROOT
 
-from helpers import training
+from helpers import course, training
 
 SCRIPT = ROOT / "tests" / "train_script.py"
 
@@ -22,10 +22,7 @@ SCRIPT = ROOT / "tests" / "train_script.py"
 def run(tmp_path, name, *options, folder=None, processes=1, expect=0):
     """Run the script; returns what it saved, or None where it was killed."""
     output = tmp_path / f"{name}.pt"
-    launcher = [sys.executable]
-    if processes > 1:
-        launcher += ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines=1", "--mixed_precision=no"]
-        launcher += [f"--num_processes={processes}", "--dynamo_backend=no", "--main_process_port=0"]
+    launcher = course.launcher(processes) if processes > 1 else [sys.executable]
     command = [*launcher, str(SCRIPT), str(folder or tmp_path / name), str(output), *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
