@@ -4,12 +4,13 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PROFILE ?= quick
 NOTEBOOK ?=
+TABLE ?=
 ARGS ?=
 export TF_CPP_MIN_LOG_LEVEL := 3
 # Two processes with a thread each get more done than one with two.
 TWO := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: course solutions site app test test-browser bench format clean
+.PHONY: course solutions sweep site app test test-browser bench format clean
 
 course: $(INSTALLED)
 	$(BIN)/python -m helpers course --notebook "$(NOTEBOOK)" --profile $(PROFILE) $(ARGS)
@@ -17,6 +18,10 @@ course: $(INSTALLED)
 # The solutions to the exercises, executed; `make test` checks them as they are.
 solutions: $(INSTALLED)
 	$(BIN)/python -m helpers course --solutions --notebook "$(NOTEBOOK)" $(ARGS)
+
+# One notebook for each row of a CSV file of its parameters: make sweep NOTEBOOK=02 TABLE=rows.csv
+sweep: $(INSTALLED)
+	$(BIN)/python -m helpers sweep "$(NOTEBOOK)" "$(TABLE)" $(ARGS)
 
 # The notebooks with the outputs they have, as a website in build/site/.
 site: $(INSTALLED)

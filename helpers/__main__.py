@@ -36,7 +36,7 @@ def _trouble(message: object) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m helpers", description="What changed between these two pictures?")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_diff, _add_describe, _add_app, _add_train, _add_course, _add_site):
+    for add in (_add_diff, _add_describe, _add_app, _add_train, _add_sweep, _add_course, _add_site):
         add(commands)
     return parser
 
@@ -147,12 +147,7 @@ def _diff_on_dask(options: argparse.Namespace) -> int:
     from helpers.loading import find_pairs
     from helpers.scale import compare_pairs
 
-    if options.workers is not None and options.scheduler:
-        raise ValueError(
-            "--workers starts a cluster on this machine, --scheduler takes one that runs: give one of them"
-        )
-    if options.workers is not None and options.workers < 1:
-        raise ValueError(f"--workers is {options.workers}: give 1 or more")
+    _refuse_cluster(options)
     pairs = [tuple(str(one.absolute()) for one in pair) for pair in find_pairs(options.pairs)]
     with tqdm(total=len(pairs), unit="pair", disable=None) as bar:
         done = compare_pairs(
@@ -161,7 +156,7 @@ def _diff_on_dask(options: argparse.Namespace) -> int:
             _how(options),
             scheduler=options.scheduler,
             workers=options.workers,
-            announce=lambda text: print(text, file=sys.stderr),
+            announce=_announce,
             progress=bar.update,
         )
     return _summary({SAME: done.same, DIFFERENT: done.differ, TROUBLE: len(done.bad)}, done.earlier)
@@ -284,9 +279,7 @@ def _add_train(commands) -> None:
 def _train(options: argparse.Namespace) -> int:
     from helpers import course
 
-    path, *others = course.select(options.notebook)
-    if others:
-        raise ValueError(f"{options.notebook!r} is how {1 + len(others)} notebooks begin: name one, as {path.stem}")
+    path = course.select_one(options.notebook)
     parser = argparse.ArgumentParser(
         prog=f"python -m helpers train {options.notebook}",
         description=f"Run {path.stem} with parameters of your own.",
@@ -313,6 +306,55 @@ def _train(options: argparse.Namespace) -> int:
 def _flag(parameter: str) -> str:
     """The option that sets a notebook's parameter, without its dashes."""
     return parameter.lower().replace("_", "-")
+
+
+def _add_sweep(commands) -> None:
+    sweep = commands.add_parser(
+        "sweep",
+        help="run a notebook with many sets of parameters",
+        description="Run one notebook once for each row of a CSV file whose columns are its parameters, as SEED,EPOCHS."
+        " What the notebook checks comes out as one table, results.csv, and one figure, results.png. A sweep that was"
+        " stopped goes on when the same command is given again; runs that failed are tried again.",
+        epilog="Exit status: 0 all runs went well, 2 trouble.",
+    )
+    sweep.add_argument("notebook", metavar="NN", help="how the notebook's name begins, as 02")
+    sweep.add_argument("table", metavar="CSV", help="a column a parameter, a row a run; empty is the default")
+    sweep.add_argument("--build", default="build/sweep", metavar="DIR", help="results go to DIR/NAME (build/sweep)")
+    sweep.add_argument("--workers", type=int, metavar="N", help="runs at a time on this machine (1)")
+    sweep.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster to run on, as tcp://host:8786")
+    sweep.set_defaults(run=_sweep)
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from helpers import course
+    from helpers.sweep import parameter_rows, sweep
+
+    _refuse_cluster(options)
+    path = course.select_one(options.notebook)
+    rows, folder = parameter_rows(options.table, path), Path(options.build) / path.stem
+    with tqdm(total=len(rows), unit="run", disable=None) as bar:
+        where = {"scheduler": options.scheduler, "workers": options.workers or 1}
+        table = sweep(path, rows, folder, announce=_announce, progress=bar.update, **where)
+    print(table.to_string(index=False))
+    failed = int((table["error"] != "").sum())
+    print(f"\n{_count(len(rows), 'run')}, {failed} failed: {folder / 'results.csv'}")
+    return TROUBLE if failed else 0
+
+
+def _refuse_cluster(options: argparse.Namespace) -> None:
+    """ValueError where --workers and --scheduler say nothing sensible together."""
+    if options.workers is not None and options.scheduler:
+        raise ValueError(
+            "--workers starts a cluster on this machine, --scheduler takes one that runs: give one of them"
+        )
+    if options.workers is not None and options.workers < 1:
+        raise ValueError(f"--workers is {options.workers}: give 1 or more")
+
+
+def _announce(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _add_course(commands) -> None:

@@ -136,6 +136,14 @@ def select(selection: str, folder: Path = NOTEBOOKS) -> list[Path]:
     return chosen
 
 
+def select_one(selection: str, folder: Path = NOTEBOOKS) -> Path:
+    """The one notebook whose file name begins with `selection`."""
+    path, *others = select(selection, folder)
+    if others:
+        raise ValueError(f"{selection!r} is how {1 + len(others)} notebooks begin: name one, as {path.stem}")
+    return path
+
+
 def parse(value: str) -> Any:
     """A parameter as typed: a Python literal (3, 0.5, None, True, "text") or else text as it stands."""
     try:

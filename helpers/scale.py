@@ -85,7 +85,7 @@ def compare_pairs(
     with _open(Path(folder), options) as store:
         missing = store.missing(pairs)
         if missing:
-            with _client(scheduler, workers) as client:
+            with connected(scheduler, workers) as client:
                 announce(f"dashboard: {client.dashboard_link}")
                 for records in _answers(client, missing, compare or compare_files, options):
                     store.keep(records)
@@ -214,7 +214,7 @@ def _open(folder: Path, options: dict[str, Any]) -> Iterator[_Store]:
 
 
 @contextmanager
-def _client(scheduler: str | None, workers: int | None) -> Iterator[Any]:
+def connected(scheduler: str | None, workers: int | None) -> Iterator[Any]:
     """A client of the cluster at an address, or of a new one on this machine."""
     from dask.distributed import Client, LocalCluster
 

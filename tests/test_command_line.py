@@ -219,7 +219,7 @@ def test_site(tmp_path, capsys, monkeypatch):
     assert str(tmp_path / "site" / "index.html") in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["diff", "describe", "app", "train", "course", "site"])
+@pytest.mark.parametrize("command", ["diff", "describe", "app", "train", "sweep", "course", "site"])
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])

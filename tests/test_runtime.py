@@ -138,6 +138,7 @@ FLOORS = [
     {"training", "evaluation", "captioning", "plotting"},
     {"comparing", "scale", "website"},
     {"app", "course"},
+    {"sweep"},
     {"__main__"},
 ]
 

@@ -1,0 +1,124 @@
+"""One notebook with many sets of parameters: each run is kept, a second sweep does what is missing, one table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas
+
+from helpers import course, plotting, scale
+from helpers.journal import alone
+from helpers.runtime import read_json, write_json, write_whole
+
+RESULT = "result.json"
+
+
+def parameter_rows(table: str | Path, notebook: Path) -> list[dict[str, Any]]:
+    """The sets of parameters in a CSV file: a column a parameter of the notebook, a row a run; an empty cell is the
+    notebook's own default. ValueError for an unknown parameter, and where there are no rows."""
+    try:
+        read = pandas.read_csv(table, dtype=str, keep_default_na=False)
+    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError, FileNotFoundError) as error:
+        raise ValueError(
+            f"{table} is no table of parameters: a CSV file with a column for each, as SEED,EPOCHS"
+        ) from error
+    course.refuse_unknown(notebook, dict.fromkeys(read.columns))
+    rows = [{name: course.parse(value) for name, value in row.items() if value} for row in read.to_dict("records")]
+    if not rows:
+        raise ValueError(f"{table} has no rows: write one for each run under {','.join(read.columns)}")
+    return list({_name(row): row for row in rows}.values())
+
+
+def sweep(
+    notebook: Path,
+    rows: Sequence[dict[str, Any]],
+    folder: str | Path,
+    *,
+    scheduler: str | None = None,
+    workers: int = 1,
+    announce: Callable[[str], None] = print,
+    progress: Callable[[int], None] = lambda count: None,
+) -> pandas.DataFrame:
+    """Execute a notebook once for each set of parameters, on a Dask cluster.
+
+    Parameters
+    ----------
+    notebook : the file.
+    rows : the sets of parameters.
+    folder : gets a folder a run with the executed notebook, what it wrote, and `result.json`; `results.csv`; and
+        `results.png`. Runs that it has are not repeated; those that failed are.
+    scheduler : address of a Dask scheduler whose workers see the course and the folder under the same names; None
+        starts a cluster on this machine.
+    workers : runs at a time on that cluster, 1 or more. A notebook on a CPU uses all of its cores by itself.
+    announce : told where the dashboard is.
+    progress : told of each run that ends.
+
+    Returns
+    -------
+    pandas DataFrame
+        A row a run, in the order of `rows`: its parameters, the value of each check of the notebook, "seconds",
+        "error" (empty, or which cell failed and how).
+    """
+    folder = Path(folder).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder, folder / ".lock"):
+        missing = [row for row in rows if _earlier(folder, row) is None]
+        if missing:
+            with scale.connected(scheduler, workers) as client:
+                announce(f"dashboard: {client.dashboard_link}")
+                for _ in _executed(client, notebook, missing, folder):
+                    progress(1)
+        table = pandas.DataFrame([row | _read(folder, row) for row in rows])
+        write_whole(folder / "results.csv", table.to_csv(index=False).encode())
+        given = {"seconds", "error"}.union(*rows)
+        measured = [name for name in table.columns if name not in given]
+        if measured:
+            figure = plotting.runs(_labels(rows), table[measured], title=notebook.stem)
+            plotting.save(figure, folder / "results.png")
+    return table
+
+
+def _labels(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Of each run, the parameters in which it differs from another one."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    differing = [name for name in names if any(row.get(name) != rows[0].get(name) for row in rows)]
+    return [", ".join(f"{name} {row[name]}" for name in differing if name in row) or "defaults" for row in rows]
+
+
+def _name(row: dict[str, Any]) -> str:
+    """Of the folder of a run: the same for the same parameters, in whatever order."""
+    return hashlib.sha256(json.dumps(row, sort_keys=True, default=repr).encode()).hexdigest()[:12]
+
+
+def _read(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
+    path = folder / _name(row) / RESULT
+    return read_json(path)["result"] if path.is_file() else {"error": "the worker died"}
+
+
+def _earlier(folder: Path, row: dict[str, Any]) -> dict[str, Any] | None:
+    """The result of a run that went well, or None."""
+    found = _read(folder, row)
+    return None if found["error"] else found
+
+
+def _executed(client: Any, notebook: Path, rows: Sequence[dict[str, Any]], folder: Path) -> Iterator[None]:
+    """Ends of runs, as they come."""
+    from dask.distributed import as_completed
+
+    tasks = [client.submit(_execute, notebook, row, folder / _name(row), pure=False) for row in rows]
+    for _ in as_completed(tasks):
+        yield
+
+
+def _execute(notebook: Path, row: dict[str, Any], place: Path) -> None:
+    """One run, on a worker, and its result on disk."""
+    place.mkdir(exist_ok=True)
+    (place / RESULT).unlink(missing_ok=True)
+    done = course.execute(notebook, row, place)
+    result = {name: entry["value"] for name, entry in done.metrics.items()}
+    result |= {"seconds": round(done.seconds, 1), "error": done.error or ""}
+    write_json(place / RESULT, {"parameters": row, "result": result})
