@@ -10,7 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 # Two processes with a thread each get more done than one with two.
 TWO := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: course solutions sweep site app test test-browser bench format clean
+.PHONY: course solutions sweep site app test test-browser bench lock format clean
 
 course: $(INSTALLED)
 	$(BIN)/python -m helpers course --notebook "$(NOTEBOOK)" --profile $(PROFILE) $(ARGS)
@@ -49,6 +49,13 @@ test-browser: $(INSTALLED)
 bench: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest benchmarks -o addopts="" -p no:cacheprovider -s \
 		--benchmark-columns=min,median --benchmark-group-by=group
+
+# After a change of requirements.txt or constraints.txt: the same versions with the hashes of their files, and the
+# licences of all. It needs uv and pip-licenses.
+lock: $(INSTALLED)
+	uv pip compile requirements.txt -c constraints.txt --generate-hashes --no-header --no-annotate --quiet \
+		--python-version 3.11.7 --python-platform x86_64-manylinux_2_28 --output-file requirements.lock
+	pip-licenses --python $(BIN)/python --format markdown --order license --output-file docs/licences.md
 
 format: $(INSTALLED)
 	$(BIN)/ruff format .
