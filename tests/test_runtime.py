@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import types
@@ -181,3 +182,23 @@ def test_stderr_is_swallowed_unless_something_fails(capfd):
     with pytest.raises(KeyError):
         fail()
     assert capfd.readouterr().err == "what was wrong"
+
+
+def test_the_lock_holds_the_tested_versions():
+    """requirements.lock: those of constraints.txt, with hashes, and the licences of docs/licences.md cover them."""
+
+    def pins(text):
+        return {name.lower().replace("_", "-"): version for name, version in re.findall(r"^(\S+)==(\S+)", text, re.M)}
+
+    tested = pins((ROOT / "constraints.txt").read_text())
+    lock = (ROOT / "requirements.lock").read_text()
+    entries = re.split(r"^(?=[^\s#])", lock, flags=re.M)[1:]
+    assert all("--hash=sha256:" in entry for entry in entries)
+    locked = pins(lock)
+    assert {name: locked.get(name) for name in tested} == tested
+    listed = {
+        name.lower().replace("_", "-")
+        for name in re.findall(r"^\| (\S+)", (ROOT / "docs/licences.md").read_text(), re.M)
+    }
+    tools = {"pip", "setuptools", "wheel"}
+    assert set(locked) - tools <= listed
