@@ -55,7 +55,7 @@ bench: $(INSTALLED)
 lock: $(INSTALLED)
 	uv pip compile requirements.txt -c constraints.txt --generate-hashes --no-header --no-annotate --quiet \
 		--python-version 3.11.7 --python-platform x86_64-manylinux_2_28 --output-file requirements.lock
-	sed -i '/^|/d' docs/licences.md && pip-licenses --python $(BIN)/python --format markdown --order license >> docs/licences.md
+	sed -i '/^|/d' docs/licences.md && pip-licenses --python $(BIN)/python --with-system --format markdown --order license >> docs/licences.md
 
 format: $(INSTALLED)
 	$(BIN)/ruff format .
