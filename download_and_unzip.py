@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import gzip
 import json
 import os
 import re
@@ -500,8 +501,13 @@ def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
                         written += len(chunk)
                         _hold_total(written, packed, limit or MAX_TOTAL, archive.name)
                         file.write(chunk)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, *_decoder_errors()) as error:
-        raise DownloadError(f"{archive.name} is damaged or incomplete: {error}") from error
+    except (zipfile.BadZipFile, gzip.BadGzipFile, tarfile.TarError, EOFError, *_decoder_errors()) as error:
+        why = str(error)[:200]  # it may quote names of any length
+        raise DownloadError(f"{archive.name} is damaged or incomplete: {why}") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # that is a place before the file's beginning, which only the archive can name
+            raise
+        raise DownloadError(f"{archive.name} is damaged or incomplete: it points outside itself") from error
     except (RuntimeError, NotImplementedError) as error:  # zipfile's words for encryption and odd compression
         raise DownloadError(f"{archive.name} cannot be unpacked: {error}") from error
 

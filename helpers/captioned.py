@@ -213,6 +213,8 @@ def clevr_change(folder: str | Path, split: str) -> CaptionedPairs:
         raise CaptionError(f"{folder / 'splits.json'} has no split {split!r}: choose from {', '.join(numbers)}")
     kinds = (("change", "sc_images", "semantic"), ("no change", "nsc_images", "nonsemantic"))
     told = {kind: _json(folder / f"{kind.replace(' ', '_')}_captions.json", dict) for kind, _, _ in kinds}
+    if not isinstance(numbers[split], list) or not all(isinstance(one, int) for one in numbers[split]):
+        raise CaptionError(f"{folder / 'splits.json'}: {split} must be a list of whole numbers")
     for number in numbers[split]:
         before = f"CLEVR_default_{number:06}.png"
         for kind, place, word in kinds:
@@ -242,10 +244,11 @@ def nlvr2(folder: str | Path, split: str) -> CaptionedPairs:
         record, where = _parsed(line, f"{path}, line {number}"), f"{path}, line {number}"
         _hold_keys(record, where, "identifier", "sentence", "label")
         if str(record["label"]) == "True":
-            stem = record["identifier"].rsplit("-", 1)[0]
+            name = str(record["identifier"])
+            stem = name.rsplit("-", 1)[0]
             files = (_picture(pictures, f"{stem}-img{side}.png", where) for side in (0, 1))
             captions = _sentences([record["sentence"]], where)
-            pairs.append(CaptionedPair(record["identifier"], *files, captions, "nlvr2"))
+            pairs.append(CaptionedPair(name, *files, captions, "nlvr2"))
     return _unique(pairs, path)
 
 
@@ -299,12 +302,16 @@ def vist(folder: str | Path, split: str) -> CaptionedPairs:
     pictures = {Path(name).stem: place for name, place in _pictures(folder).items()}
     content = _json(path, dict)
     _hold_keys(content, str(path), "annotations")
-    flat = [one[0] if isinstance(one, list) and one else one for one in content["annotations"]]
+    given = content["annotations"]
+    flat = [one[0] if isinstance(one, list) and one else one for one in given] if isinstance(given, list) else given
     keys = ("story_id", "photo_flickr_id", "worker_arranged_photo_order", "text")
     stories: dict[str, list[tuple[int, Path, tuple[str, ...]]]] = {}
     for record, where in _each(flat, f"{path}, annotation", *keys):
+        order = str(record["worker_arranged_photo_order"])
+        if not order.isdecimal():
+            raise CaptionError(f"{where}: worker_arranged_photo_order is {order!r}, it must be a whole number")
         picture = _picture(pictures, str(record["photo_flickr_id"]), where)
-        step = int(record["worker_arranged_photo_order"]), picture, _sentences([record["text"]], where)
+        step = int(order), picture, _sentences([record["text"]], where)
         stories.setdefault(str(record["story_id"]), []).append(step)
     return CaptionedPairs(
         CaptionedPair(f"{story} {order}", before, after, captions, "vist")
@@ -362,16 +369,16 @@ def _there(pair: CaptionedPair, where: str) -> CaptionedPair:
 def _json(path: Path, kind: type) -> Any:
     if not path.is_file():
         raise CaptionError(f"{path} does not exist")
-    content = _parsed(path.read_text(encoding="utf-8"), str(path))
+    content = _parsed(path.read_bytes(), str(path))
     if not isinstance(content, kind):
         raise CaptionError(f"{path} holds a {type(content).__name__}, it must hold a {kind.__name__}")
     return content
 
 
-def _parsed(text: str, where: str) -> Any:
+def _parsed(text: str | bytes, where: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CaptionError(f"{where} is not valid JSON: {error}") from error
 
 
@@ -388,10 +395,16 @@ def _each(records: Any, what: str, *keys: str) -> Iterator[tuple[dict[str, Any],
         yield record, f"{what} {number}"
 
 
+_NAMES = {"id", "image_id", "img_id", "identifier", "story_id", "photo_flickr_id", "file_name"}
+
+
 def _hold_keys(record: Any, where: str, *keys: str) -> None:
     missing = [key for key in keys if not isinstance(record, dict) or key not in record]
     if missing:
         raise CaptionError(f"{where} has no {missing[0]!r}: it needs {', '.join(keys)}")
+    odd = [key for key in keys if key in _NAMES and not isinstance(record[key], (str, int))]
+    if odd:
+        raise CaptionError(f"{where}: {odd[0]} is {record[odd[0]]!r}, it must be text or a whole number")
 
 
 def _sentences(given: Any, where: str) -> tuple[str, ...]:

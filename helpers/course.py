@@ -158,10 +158,14 @@ def declared(path: Path) -> dict[str, str]:
 
 
 def _parameters_cell(path: Path) -> str:
-    cells = read_json(path)["cells"]
+    cells = website.cells_of(path)
     sources = ["".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", [])]
     if len(sources) != 1:
         raise ValueError(f"{path.name} has {len(sources)} cells tagged `parameters`: it must have one")
+    try:
+        ast.parse(sources[0])
+    except (SyntaxError, ValueError) as error:
+        raise ValueError(f"{path.name} has a cell tagged `parameters` that is not Python: {error}") from error
     return sources[0]
 
 

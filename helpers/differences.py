@@ -66,7 +66,8 @@ class Difference:
     Attributes
     ----------
     method : the name of the method.
-    similarity : 0 to 1; 1 for identical pictures. Each method has its own scale.
+    similarity : 1 for identical pictures, otherwise less, each method on its own scale; "ssim" and "features" may fall
+        below 0.
     regions : strongest first.
     map : float32 array (H, W), 0 to 1: how much each pixel of the compared pictures differs.
     mask : bool array (H, W): the pixels counted as changed.

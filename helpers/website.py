@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from helpers.runtime import ROOT, read_json
 
@@ -101,8 +102,25 @@ def _teaser(place: str, path: Path) -> str:
 
 def _lead(path: Path) -> str:
     """The first cell of text of a notebook; empty if it has none."""
-    cells = (cell for cell in read_json(path)["cells"] if cell["cell_type"] == "markdown")
+    cells = (cell for cell in cells_of(path) if cell["cell_type"] == "markdown")
     return "".join(next(cells, {"source": ""})["source"])
+
+
+def cells_of(path: Path) -> list[dict[str, Any]]:
+    """The cells of a notebook, as they are in the file; ValueError where it is none."""
+    try:
+        cells = read_json(path)["cells"]
+        whole = all(
+            isinstance(cell["cell_type"], str)
+            and isinstance("".join(cell["source"]), str)
+            and isinstance(cell["metadata"].get("tags", []), list)
+            for cell in cells
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path} is not a notebook that can be read: get it again") from error
+    if not whole:
+        raise ValueError(f"{path} is not a notebook that can be read: get it again")
+    return cells
 
 
 def title(path: Path) -> str:

@@ -221,6 +221,22 @@ def build(
     return keras.Model(images, answer, name="dual_attention")
 
 
+def load(path: str | Path) -> keras.Model:
+    """A network from a `.keras` file, preprocessing included. Code that such a file may hold is not run.
+
+    Raises
+    ------
+    ValueError
+        There is no such file, or it is not one that Keras wrote.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"{path} does not exist: give the .keras file of a trained network")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # what Keras raises depends on how the file is broken
+        raise ValueError(f"{path} is not a .keras file that can be read: save one with model.save(path)") from error
+
+
 def attention_maps(model: keras.Model, images: Any) -> np.ndarray:
     """Where the network looks: float32 array (n, size, size), 0 to 1, the weights of its spatial attention.
 
