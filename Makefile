@@ -10,7 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 # Two processes with a thread each get more done than one with two.
 TWO := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: course solutions sweep site app test test-browser bench lock format clean
+.PHONY: course solutions sweep site app test test-browser faults bench lock format clean
 
 course: $(INSTALLED)
 	$(BIN)/python -m helpers course --notebook "$(NOTEBOOK)" --profile $(PROFILE) $(ARGS)
@@ -45,6 +45,10 @@ test: $(INSTALLED)
 # The app and the site in a real browser: it needs Chromium (on Debian: apt-get install chromium).
 test-browser: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser
+
+# Kills at random moments, full disks and read-only ones; about a quarter of an hour, and root for the disks.
+faults: $(INSTALLED)
+	PYTHONPATH=tests $(BIN)/python -m pytest tests/faults
 
 bench: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest benchmarks -o addopts="" -p no:cacheprovider -s \

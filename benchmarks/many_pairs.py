@@ -90,6 +90,22 @@ def many(folder: Path, count: int, workers: int) -> None:
     )
 
 
+def nothing(before: str, after: str, options: dict) -> dict:
+    """What comparing costs without the comparison."""
+    return {"before": before, "after": after, "similarity": 1.0, "regions": []}
+
+
+def overhead(folder: Path, count: int, workers: int) -> None:
+    """What Dask, the client and the files take by themselves: pairs a second, and the client's memory."""
+    pairs = [
+        (f"/data/pictures/before/{number:09}.png", f"/data/pictures/after/{number:09}.png") for number in range(count)
+    ]
+    before, began = megabytes(psutil.Process()), time.perf_counter()
+    scale.compare_pairs(pairs, folder / "nothing", workers=workers, announce=lambda text: None, compare=nothing)
+    took, grown = time.perf_counter() - began, megabytes(psutil.Process()) - before
+    print(f"without comparing: {count / took:.0f} pairs/s, the client grows by {1e6 * grown / count:.0f} bytes a pair")
+
+
 def costs(folder: Path) -> None:
     """What one core does in a second: read and compare pairs of photographs taken by hand."""
     cv2.setNumThreads(1)
@@ -120,6 +136,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         costs(Path(folder))
+        overhead(Path(folder), 100_000, options.workers)
         many(Path(folder), options.count, options.workers)
 
 
