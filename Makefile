@@ -10,7 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 # Two processes with a thread each get more done than one with two.
 TWO := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: course solutions sweep site app test test-browser faults bench lock format clean
+.PHONY: course solutions sweep site app test test-browser faults bench bench-peers lock format clean
 
 course: $(INSTALLED)
 	$(BIN)/python -m helpers course --notebook "$(NOTEBOOK)" --profile $(PROFILE) $(ARGS)
@@ -53,6 +53,12 @@ faults: $(INSTALLED)
 bench: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest benchmarks -o addopts="" -p no:cacheprovider -s \
 		--benchmark-columns=min,median --benchmark-group-by=group
+
+# Beside other tools, which are installed into build/peers only (it needs npm, and takes ImageMagick if it is there).
+bench-peers: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --upgrade --no-deps --target build/peers/python -r benchmarks/requirements.txt
+	cp benchmarks/package.json build/peers/ && npm install --silent --prefix build/peers
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/peers.py
 
 # After a change of requirements.txt or constraints.txt: the same versions with the hashes of their files, and the
 # licences of all. It needs uv and pip-licenses.
