@@ -24,20 +24,20 @@ import cv2
 import numpy as np
 from PIL import Image
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-PEERS = ROOT / "build" / "peers"
-sys.path.insert(0, str(PEERS / "python"))
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "build" / "peers" / "python"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from skimage.metrics import structural_similarity
 
 from helpers import differences, evaluation, scenes
 from helpers.loading import read_image, write_image
 
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+PEERS = ROOT / "build" / "peers"
+BIN = PEERS / "node_modules" / ".bin"
 SIZES = {"1080p": (1080, 1920), "4K": (2160, 3840)}
 ROUNDS = 5
 PATIENCE = 100.0  # seconds after which a tool is not tried again, nor at a larger size
-BIN = PEERS / "node_modules" / ".bin"
 
 
 def command(*parts: object) -> None:
