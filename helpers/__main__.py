@@ -9,8 +9,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from helpers.runtime import CLASSIFIER, DESCRIBER, write_json
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2
@@ -211,7 +209,7 @@ def _describe(options: argparse.Namespace) -> int:
     return 0
 
 
-def _describer(options: argparse.Namespace) -> Callable[[np.ndarray, np.ndarray], str]:
+def _describer(options: argparse.Namespace) -> Callable[..., str]:
     from helpers.models.tblip2 import Describer
 
     return Describer(options.model_path, num_beams=options.num_beams, max_new_tokens=options.max_new_tokens)

@@ -21,8 +21,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = ("quick", "full")
 CLASSIFIER = ROOT / "build" / "02_resnet18_defects" / "model.safetensors"  # what the notebooks leave behind
@@ -64,6 +62,8 @@ def seed_everything(seed: int) -> None:
     """Seed Python, NumPy, OpenCV and, where they are installed or loaded, PyTorch and TensorFlow."""
     if not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise ValueError(f"SEED is {seed!r}: use a whole number from 0 to {2**32 - 1}")
+    import numpy as np
+
     random.seed(seed)
     np.random.seed(seed)
     if importlib.util.find_spec("cv2"):

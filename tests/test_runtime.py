@@ -169,6 +169,14 @@ def test_what_is_heavy_loads_late():
         assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_help_loads_nothing_heavy():
+    script = (
+        "import sys; import helpers.__main__ as m; m._parser(); print('numpy' in sys.modules, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
 def test_stderr_is_swallowed_unless_something_fails(capfd):
     with runtime.quiet_stderr():
         os.write(2, b"hello from compiled code")
