@@ -97,7 +97,7 @@ def _compare(options: argparse.Namespace, before: str | Path, after: str | Path,
     first, second = read_image(before), read_image(after)
     found = detect(first, second, **_how(options))
     if output:
-        from helpers.plotting import draw_regions
+        from helpers.drawing import draw_regions
 
         write_image(output, draw_regions(first, second, found))
     return {"before": str(before), "after": str(after)} | found.summary()

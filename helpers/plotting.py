@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from helpers.differences import Difference
+from helpers.drawing import FOUND
+from helpers.drawing import draw_regions as draw_regions  # drawn without matplotlib, and yet a figure of the course
 from helpers.runtime import write_whole
 
 # Okabe and Ito's palette, which color-blind readers can tell apart; the same color means the same thing everywhere.
 TRUE = "#009E73"  # what is known to be true
-FOUND = "#D55E00"  # what a method found
 SERIES = ("#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#009E73", "#D55E00", "#F0E442", "#000000")
 HEAT = "magma"
 DPI = 80
@@ -203,44 +203,6 @@ def table_heat(values: Any, *, title: str, label: str) -> Figure:
     axis.set(xlabel="method", ylabel="")
     axis.tick_params(axis="y", rotation=0)
     return figure
-
-
-def draw_regions(before: np.ndarray, after: np.ndarray, difference: Difference) -> np.ndarray:
-    """Both pictures side by side with the regions boxed and numbered on each: uint8 array (H, W, 3).
-
-    Where an alignment is known the boxes on the after picture follow it. An after picture of another size is shown at
-    the height of the before picture.
-    """
-    left, right = before.copy(), after
-    if after.shape[:2] != before.shape[:2]:
-        right = cv2.resize(after, before.shape[1::-1], interpolation=cv2.INTER_AREA)
-    right = right.copy()
-    compared = difference.map.shape
-    matrix = np.eye(3) if difference.alignment is None else difference.alignment.matrix
-    grow = np.diag([before.shape[1] / compared[1], before.shape[0] / compared[0], 1.0])
-    matrix = grow @ matrix @ np.linalg.inv(grow)
-    thickness = max(2, min(before.shape[:2]) // 160)
-    color = tuple(int(FOUND[i : i + 2], 16) for i in (1, 3, 5))
-    strokes = (((255, 255, 255), 2 * thickness), (color, thickness))  # a white edge sets the box off from the picture
-    for number, (x, y, width, height) in enumerate(difference.boxes.tolist(), start=1):
-        corners = np.array([[[x, y], [x + width, y], [x + width, y + height], [x, y + height]]], float)
-        moved = cv2.perspectiveTransform(corners, matrix)
-        for image, outline in ((left, corners[0]), (right, moved[0])):
-            for paint, stroke in strokes:
-                cv2.polylines(image, [np.rint(outline).astype(np.int32)], True, paint, stroke, cv2.LINE_AA)
-            _label(image, str(number), outline[0], color, thickness)
-    gap = np.full((before.shape[0], max(4, before.shape[1] // 50), 3), 255, np.uint8)
-    return np.concatenate([left, gap, right], axis=1)
-
-
-def _label(image: np.ndarray, text: str, corner: np.ndarray, ground: tuple[int, ...], thickness: int) -> None:
-    """A number in white, its lower left corner on the upper left one of the box, or in the box at the upper edge."""
-    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.25 * thickness
-    (width, height), _ = cv2.getTextSize(text, font, scale, thickness)
-    x, bottom = int(corner[0]), max(int(corner[1]), height + 2 * thickness)
-    cv2.rectangle(image, (x, bottom - height - 2 * thickness), (x + width + 2 * thickness, bottom), ground, -1)
-    place = (x + thickness, bottom - thickness)
-    cv2.putText(image, text, place, font, scale, (255, 255, 255), max(1, thickness // 2), cv2.LINE_AA)
 
 
 def _picture(axis: Any, picture: np.ndarray, heat: Any) -> None:
