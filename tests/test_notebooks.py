@@ -148,7 +148,8 @@ def test_nbval_compares_figures(tmp_path, changed):
         replace_figure(notebook.cells[1], noise)
         nbformat.write(notebook, path)
     plugins = os.pathsep.join(str(folder) for folder in (ROOT / "tests", ROOT))
-    command = [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env", "-p", "nbval_figures", str(path)]
+    command = [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env", "-p", "nbval_figures"]
+    command += ["-m", "slow", str(path)]  # as `make test` does; cells that were not slow would be left out
     done = subprocess.run(
         command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": plugins}, capture_output=True, text=True, check=False
     )
