@@ -523,7 +523,11 @@ def regions(mask: np.ndarray, strength: np.ndarray, *, merge: int = 0, min_area:
     """
     if mask.shape != strength.shape:
         raise ValueError(f"mask is {mask.shape} and strength is {strength.shape}: give both the same shape")
-    near = mask.astype(np.uint8)
+    x0, y0, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+    reach = merge // 2 + 2  # the rest of the picture cannot matter
+    x0, y0, width, height = _padded((x0, y0, width, height), reach, mask.shape)
+    there = np.s_[y0 : y0 + height, x0 : x0 + width]
+    near = mask[there].astype(np.uint8)
     if merge:
         near = (cv2.distanceTransform(1 - near, cv2.DIST_L2, 5) <= merge / 2).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
@@ -531,12 +535,12 @@ def regions(mask: np.ndarray, strength: np.ndarray, *, merge: int = 0, min_area:
     for label in range(1, count):
         x, y, width, height = stats[label, :4]
         window = np.s_[y : y + height, x : x + width]
-        part = (labels[window] == label) & mask[window]
+        part = (labels[window] == label) & mask[there][window]
         if np.count_nonzero(part) < max(1, min_area):
             continue
         bx, by, bw, bh = cv2.boundingRect(part.view(np.uint8))
-        box = _padded((x + bx, y + by, bw, bh), pad, mask.shape)
-        found.append(Region(*box, int(np.count_nonzero(part)), float(strength[window][part].max())))
+        box = _padded((x0 + x + bx, y0 + y + by, bw, bh), pad, mask.shape)
+        found.append(Region(*box, int(np.count_nonzero(part)), float(strength[there][window][part].max())))
     return _strongest_first(found)
 
 

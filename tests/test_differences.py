@@ -128,6 +128,22 @@ def test_regions_merge_fragments_and_measure():
         differences.regions(mask, strength[1:])
 
 
+@pytest.mark.parametrize("merge", [0, 1, 5, 12])
+def test_regions_do_not_depend_on_where_the_rest_of_the_picture_ends(merge):
+    """Only the part with changed pixels is looked at; more picture around it shifts the boxes and does nothing else."""
+    rng = np.random.default_rng(merge)
+    mask = rng.random((40, 50)) < 0.02
+    strength = rng.random(mask.shape, np.float32)
+    around = ((30, 17), (23, 11))
+    found = differences.regions(mask, strength, merge=merge)
+    wider = differences.regions(np.pad(mask, around), np.pad(strength, around), merge=merge)
+    assert [(one.x + 23, one.y + 30, *one.box[2:], one.area, one.strength) for one in found] == [
+        (*one.box, one.area, one.strength) for one in wider
+    ]
+    assert sum(one.area for one in found) == mask.sum()
+    assert differences.regions(np.zeros_like(mask), strength, merge=merge) == []
+
+
 @pytest.mark.parametrize(
     "nuisance",
     [

@@ -78,7 +78,7 @@ class DifferenceDetector(nn.Module):
         self.max_clusters, self.eps, self.min_samples = max_clusters, eps, min_samples
         self.threshold_percentile, self.crop, self.margin = threshold_percentile, crop, margin
         layers: list[nn.Module] = []
-        for before, after in ((4, 32), (32, 64), (64, 128), (128, 128)):
+        for before, after in ((4, 24), (24, 48), (48, 96), (96, 128)):
             # Pooling, not strides: these would skip every second line of a fine texture.
             layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.MaxPool2d(2)]
             layers += [nn.BatchNorm2d(after), nn.ReLU()]
