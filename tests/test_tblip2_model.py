@@ -128,13 +128,15 @@ def test_the_words_of_a_caption_are_sought_in_its_clusters(pairs):
 def test_a_caption_does_not_depend_on_the_batch(pairs, options):
     """Batches of transformers' own prompts, with their image tokens, once broke here."""
     model = small(pairs)
-    together = model.generate(*sides(pairs), max_new_tokens=8, **options)
-    alone = [model.generate([pair.before], [pair.after], max_new_tokens=8, **options)[0] for pair in pairs]
+    with torch.no_grad():  # random weights hardly listen to the prefix, and would say the same of all pairs
+        model.blip2_model.language_projection.weight.mul_(3)
+    together = model.generate(*sides(pairs), max_new_tokens=16, **options)
+    alone = [model.generate([pair.before], [pair.after], max_new_tokens=16, **options)[0] for pair in pairs]
     assert together == alone
     assert len(set(together)) > 1
     batch = model._batch(*sides(pairs))
     visual, one = model.visual(batch), model.visual({name: value[2:3] for name, value in batch.items()})
-    assert torch.allclose(visual.prefix[2:3], one.prefix, atol=1e-4)
+    torch.testing.assert_close(visual.prefix[2:3], one.prefix, rtol=1e-3, atol=1e-3)
 
 
 def test_sampling_follows_the_seed(pairs):
