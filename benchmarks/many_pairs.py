@@ -58,9 +58,7 @@ class Watch:
             os.kill(self.killed, signal.SIGKILL)
         if time.perf_counter() - self.noted > 5:
             self.noted = time.perf_counter()
-            workers = [
-                one for one in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(one.cmdline())
-            ]
+            workers = map(psutil.Process, self.client.run(os.getpid, on_error="ignore").values())
             self.memory.append((self.done, megabytes(psutil.Process()), max(map(megabytes, workers))))
 
     def report(self) -> Iterator[str]:
