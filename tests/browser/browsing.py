@@ -73,5 +73,10 @@ class App:
 
     def files(self) -> list[Path]:
         """What visitors left or made; the examples are not theirs."""
-        found = self.temporary.glob("differences-*/**/*")
+        found = (
+            Path(folder, name)
+            for session in self.temporary.glob("differences-*")
+            for folder, _, names in os.walk(session)  # unlike glob, it bears that a folder is deleted meanwhile
+            for name in names
+        )
         return [path for path in found if path.is_file() and "examples" not in path.parts]
