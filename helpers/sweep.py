@@ -96,7 +96,11 @@ def _name(row: dict[str, Any]) -> str:
 
 def _read(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
     path = folder / _name(row) / RESULT
-    return read_json(path)["result"] if path.is_file() else {"error": "the worker died"}
+    return (
+        read_json(path)["result"]
+        if path.is_file()
+        else {"error": "it left no result: its worker died, or could not write"}
+    )
 
 
 def _earlier(folder: Path, row: dict[str, Any]) -> dict[str, Any] | None:
