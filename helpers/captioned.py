@@ -210,7 +210,9 @@ def clevr_change(folder: str | Path, split: str) -> CaptionedPairs:
     folder, pairs = Path(folder), CaptionedPairs()
     numbers = _json(folder / "splits.json", dict)
     if split not in numbers:
-        raise CaptionError(f"{folder / 'splits.json'} has no split {split!r}: choose from {', '.join(numbers)}")
+        raise CaptionError(
+            f"{folder / 'splits.json'} has no split {split!r}: choose from {', '.join(map(repr, numbers))}"
+        )
     kinds = (("change", "sc_images", "semantic"), ("no change", "nsc_images", "nonsemantic"))
     told = {kind: _json(folder / f"{kind.replace(' ', '_')}_captions.json", dict) for kind, _, _ in kinds}
     if not isinstance(numbers[split], list) or not all(isinstance(one, int) for one in numbers[split]):
@@ -355,7 +357,7 @@ def _pictures(folder: Path) -> dict[str, Path]:
 
 def _picture(pictures: dict[str, Path], name: str, where: str) -> Path:
     if name not in pictures:
-        raise CaptionError(f"{where}: there is no picture {name}")
+        raise CaptionError(f"{where}: there is no picture {name!r}")
     return pictures[name]
 
 

@@ -488,15 +488,15 @@ def _is_box(box: Any) -> bool:
 
 def _picture_size(folder: Path, file: Any, name: str) -> tuple[int, int]:
     """Width and height, from the file's header alone."""
-    if not isinstance(file, str) or not (folder / file).resolve().is_relative_to(folder.resolve()):
+    if not isinstance(file, str) or "\0" in file or not (folder / file).resolve().is_relative_to(folder.resolve()):
         raise RecordError(f"{name}: {file!r} names no file in {folder}")
     try:
         with Image.open(folder / file) as image:
             return image.size
     except FileNotFoundError as error:
-        raise RecordError(f"{name}: {folder / file} does not exist") from error
+        raise RecordError(f"{name}: {file!r} does not exist in {folder}") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise RecordError(f"{name}: {folder / file} is not an image that can be read") from error
+        raise RecordError(f"{name}: {file!r} in {folder} is not an image that can be read") from error
 
 
 def resized(picture: np.ndarray, size: int) -> np.ndarray:

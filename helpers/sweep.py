@@ -29,7 +29,7 @@ def parameter_rows(table: str | Path, notebook: Path) -> list[dict[str, Any]]:
     course.refuse_unknown(notebook, dict.fromkeys(read.columns))
     rows = [{name: course.parse(value) for name, value in row.items() if value} for row in read.to_dict("records")]
     if not rows:
-        raise ValueError(f"{table} has no rows: write one for each run under {','.join(read.columns)}")
+        raise ValueError(f"{table} has no rows: write one for each run under its heading")
     return list({_name(row): row for row in rows}.values())
 
 

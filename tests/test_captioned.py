@@ -81,7 +81,7 @@ def test_a_pair_has_the_sentences_of_all_who_told_of_it(spot):
         ([{"img_id": "3", "sentences": []}], "record 1 has no sentence"),
         ([{"img_id": "3", "sentences": [" "]}], "record 1 has no sentence"),
         ([{"img_id": "3", "sentences": "gone"}], "record 1: the sentences are 'gone'"),
-        ([{"img_id": "9", "sentences": ["gone"]}], r"record 1: there is no picture 9\.png"),
+        ([{"img_id": "9", "sentences": ["gone"]}], r"record 1: there is no picture '9\.png'"),
     ],
 )
 def test_faults_of_spot_the_diff_are_named(spot, content, message):
@@ -114,7 +114,7 @@ def test_clevr_change(clevr):
 
 
 def test_faults_of_clevr_change_are_named(clevr):
-    with pytest.raises(captioned.CaptionError, match="has no split 'dev': choose from train, val, test"):
+    with pytest.raises(captioned.CaptionError, match="has no split 'dev': choose from 'train', 'val', 'test'"):
         captioned.clevr_change(clevr, "dev")
     (clevr / "nsc_images" / "CLEVR_nonsemantic_000000.png").unlink()
     with pytest.raises(
@@ -177,7 +177,7 @@ def test_vist_pairs_each_photograph_with_the_one_before(tmp_path):
     assert (first.before.name, first.after.name, first.captions) == ("550.jpg", "551.jpg", ("then we ate .",))
     assert (second.name, second.before, second.captions) == ("7 2", first.after, ("it was late .",))
     (tmp_path / "images" / "552.jpg").unlink()
-    with pytest.raises(captioned.CaptionError, match="annotation 3: there is no picture 552"):
+    with pytest.raises(captioned.CaptionError, match="annotation 3: there is no picture '552'"):
         captioned.vist(tmp_path, "val")
 
 

@@ -1,11 +1,13 @@
 """Files that somebody damaged, or wrote with bad intent: one sentence each, quickly, in little memory, nothing astray.
 
-Over 5,000 mutants of small files in every format that the course reads; and, by hypothesis, values of every shape.
+Over 5,000 mutants of small files in every format that the course reads; and, by hypothesis, values of every shape:
+the same ones in each run, or FUZZ times as many, at random, where the environment has FUZZ.
 """
 
 import csv
 import io
 import json
+import os
 import resource
 import tarfile
 import time
@@ -25,10 +27,20 @@ from safetensors.torch import save
 from download_and_unzip import DownloadError, unpack
 from helpers import captioned, captioning, clusters, course, differences, loading, scenes, splits, sweep, website
 
+FUZZ = int(os.environ.get("FUZZ", 0))
 LONGEST, MOST = 5.0, 1_000_000  # seconds a file; kB that memory may grow
 
 
-def mutants(original, count, seed=0):
+def examples(count):
+    return settings(
+        max_examples=count * (FUZZ or 1),
+        derandomize=not FUZZ,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+
+
+def mutants(original, count, seed=FUZZ):
     """Variants of a file: bytes changed, cut off, cut out, doubled, blanked or put in."""
     rng = np.random.default_rng([seed, len(original), count])
     for _ in range(count):
@@ -209,7 +221,6 @@ KINDS_OF_JSON = {
         lambda folder, _: loading.SubtleDiffDataset(folder),
     ),
 }
-tolerant = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture
@@ -228,13 +239,29 @@ def pictured(tmp_path):
 def test_json_of_any_content_is_read_or_refused(name, pictured):
     values, read = KINDS_OF_JSON[name]
 
-    @tolerant
+    @examples(150)
     @given(values)
     def try_it(value):
         (pictured / name).write_text(json.dumps(value))
         with_sentence(read, pictured, "train")
 
     try_it()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("splits.json", {"two\nlines": [1]}),
+        ("train.json", [{"img_id": "two\nlines", "sentences": ["said"]}]),
+        ("annotations.json", [{"id": "1", "color": 0, "shape": 0, "texture": 0, "before": "two\nlines.png"}]),
+        ("annotations.json", [{"id": "1", "color": 0, "shape": 0, "texture": 0, "before": "null\0.png"}]),
+    ],
+)
+def test_names_with_line_ends_are_quoted_in_one_line(name, value, pictured):
+    (pictured / name).write_text(json.dumps(value))
+    with pytest.raises(ValueError, match=r"two\\nlines|null\\x00") as refused:
+        KINDS_OF_JSON[name][1](pictured, "train")
+    assert "\n" not in str(refused.value)
 
 
 cells = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sampled_from(
@@ -244,7 +271,7 @@ TABLES = (loading.find_pairs, lambda path: sweep.parameter_rows(path, course.sel
 tables = st.lists(st.lists(cells, max_size=4), max_size=5)
 
 
-@tolerant
+@examples(150)
 @given(
     st.lists(anything | st.fixed_dictionaries({"identifier": numbers, "sentence": scalars, "label": st.just("True")}))
 )
@@ -253,7 +280,7 @@ def test_lines_of_json_of_any_content_are_read_or_refused(pictured, records):
     with_sentence(captioned.nlvr2, pictured, "train")
 
 
-@tolerant
+@examples(150)
 @given(tables)
 def test_a_csv_file_of_any_content_is_read_or_refused(pictured, rows):
     text = io.StringIO()
@@ -264,7 +291,7 @@ def test_a_csv_file_of_any_content_is_read_or_refused(pictured, rows):
         with_sentence(read, path)
 
 
-@tolerant
+@examples(150)
 @given(st.binary(max_size=200))
 def test_a_csv_file_of_any_bytes_is_read_or_refused(pictured, data):
     (pictured / "table.csv").write_bytes(data)
@@ -283,7 +310,7 @@ def with_sentence(read, *arguments):
     return None
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.text(max_size=60))
 def test_a_caption_of_any_text_claims_something_or_nothing(text):
     assert isinstance(scenes.change_tuples(text), (set, frozenset))
@@ -296,7 +323,7 @@ images = sides.flatmap(lambda shape: arrays(np.uint8, (*shape, 3)))
 maps = sides.flatmap(lambda shape: arrays(np.float32, shape, elements=st.floats(0, 1, width=32)))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(images, st.sampled_from(["tolerant", "pixel", "ssim"]), st.sampled_from([None, True, False]))
 def test_pictures_of_any_content_are_compared(image, method, align):
     for other in (image, image[::-1].copy()):
@@ -310,7 +337,7 @@ def test_pictures_of_any_content_are_compared(image, method, align):
             assert 0 <= y < y + h <= height
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(maps)
 def test_maps_of_any_content_have_clusters_inside(values):
     for one in clusters.find_clusters(values):
@@ -320,7 +347,7 @@ def test_maps_of_any_content_have_clusters_inside(values):
         assert 0 < one.density <= 1
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(images, min_size=1, max_size=4))
 def test_pictures_of_any_content_are_grouped(pictures):
     groups = splits.near_duplicates(pictures)
