@@ -91,10 +91,13 @@ def _diff(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace, before: str | Path, after: str | Path, output: str | Path | None) -> dict:
     """Compare two files and, if asked, write the picture; returns the record that the JSON holds."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from helpers.differences import detect
     from helpers.loading import read_image, write_image
 
-    first, second = read_image(before), read_image(after)
+    with ThreadPoolExecutor(2) as readers:  # decoding does not hold the interpreter's lock
+        first, second = readers.map(read_image, (before, after))
     found = detect(first, second, **_how(options))
     if output:
         from helpers.drawing import draw_regions

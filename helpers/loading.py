@@ -58,7 +58,8 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
                 if image.width * image.height > max_pixels:
                     raise ImageError(f"{path} has {image.width}x{image.height} pixels: at most {max_pixels:,} are read")
                 image.load()
-                return _rgb(ImageOps.exif_transpose(image))
+                ImageOps.exif_transpose(image, in_place=True)
+                return _rgb(image)
     except UnidentifiedImageError as error:
         raise ImageError(f"{path} is not an image that can be read") from error
     except Image.DecompressionBombError as error:
@@ -95,7 +96,7 @@ def _rgb(image: Image.Image) -> np.ndarray:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.array(image.convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def find_pairs(source: str | Path) -> list[tuple[Path, Path]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import importlib.util
 import inspect
 import json
@@ -143,8 +142,10 @@ def autocast(on: Any = None, to: str | None = None) -> Any:
 
 def versions(*packages: str) -> str:
     """One line each: Python, the named packages, the device with its precision, and the number of cores."""
+    from importlib.metadata import version
+
     lines = [f"Python       {platform.python_version()}"]
-    lines += [f"{name:<12} {importlib.metadata.version(name)}" for name in packages]
+    lines += [f"{name:<12} {version(name)}" for name in packages]
     if "torch" in packages:
         lines.append(f"{'device':<12} {device().type}, {precision()}")
     lines.append(f"{'cores':<12} {os.cpu_count()}")
@@ -266,9 +267,11 @@ def setup() -> None:
 
 def install_missing(requirements: Path) -> list[str]:
     """Install the requirements that are absent, without touching any package that is there; return their lines."""
+    from importlib.metadata import distributions
+
     missing = missing_requirements(requirements)
     if missing:
-        present = "\n".join(f"{d.name}=={d.version}" for d in importlib.metadata.distributions() if d.name)
+        present = "\n".join(f"{d.name}=={d.version}" for d in distributions() if d.name)
         keep = ROOT / "build" / "keep.txt"
         keep.parent.mkdir(exist_ok=True)
         keep.write_text(present)
@@ -283,8 +286,10 @@ def missing_requirements(requirements: Path) -> list[str]:
 
 
 def _installed(name: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
+        version(name)
+    except PackageNotFoundError:
         return False
     return True

@@ -244,32 +244,36 @@ def _answers(
     """
     suspects: list[Pair] = []
     chunks = (list(pairs[i : i + BATCH]) for i in range(0, len(pairs), BATCH))
-    for chunk, records in _run(client, chunks, AHEAD * max(1, sum(client.nthreads().values())), compare, options):
+
+    def enough() -> int:  # asked again and again, for workers come and go
+        return AHEAD * max(1, sum(client.nthreads().values()))
+
+    for chunk, records in _run(client, chunks, enough, compare, options):
         if records is None:
             suspects += chunk
         else:
             yield records
-    for chunk, records in _run(client, ([pair] for pair in suspects), 1, compare, options):
+    for chunk, records in _run(client, ([pair] for pair in suspects), lambda: 1, compare, options):
         before, after = chunk[0]
         yield records or [{"before": before, "after": after, "reason": "every worker that tried this pair died"}]
 
 
 def _run(
-    client: Any, chunks: Iterator[list[Pair]], most: int, compare: Callable, options: dict[str, Any]
+    client: Any, chunks: Iterator[list[Pair]], most: Callable[[], int], compare: Callable, options: dict[str, Any]
 ) -> Iterator[tuple[list[Pair], list[dict[str, Any]] | None]]:
-    """Chunks and their records, at most so many under way at a time; no records where the workers died of it."""
+    """Chunks and their records, `most()` under way at a time; no records where the workers died of it."""
     from dask.distributed import KilledWorker, as_completed
 
     running: dict[Any, list[Pair]] = {}
     queue = as_completed()
 
-    def send(count: int) -> None:
-        for chunk in itertools.islice(chunks, count):
+    def send() -> None:
+        for chunk in itertools.islice(chunks, max(0, most() - len(running))):
             task = client.submit(_compare_all, compare, chunk, options, pure=False)
             running[task] = chunk
             queue.add(task)
 
-    send(most)
+    send()
     for task in queue:
         chunk = running.pop(task)
         try:
@@ -277,7 +281,7 @@ def _run(
         except KilledWorker:
             records = None
         task.release()
-        send(1)
+        send()
         yield chunk, records
 
 

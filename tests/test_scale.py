@@ -1,5 +1,6 @@
 """Pairs on a Dask cluster: every pair once, whatever dies on the way."""
 
+import itertools
 import json
 import os
 import signal
@@ -206,3 +207,26 @@ def test_bad_flags(pairs, tmp_path, capsys, flags, message):
 def test_workers_without_pairs(capsys):
     assert main(["diff", "a.png", "b.png", "--workers", "2"]) == 2
     assert "--workers and --scheduler go with --pairs" in capsys.readouterr().err
+
+
+def beginning(before, after, options):
+    """Takes a while, and answers when it began."""
+    began = time.time()
+    time.sleep(0.3)
+    return {"before": before, "after": after, "similarity": began, "regions": []}
+
+
+def test_workers_that_come_later_get_their_share(tmp_path, monkeypatch):
+    monkeypatch.setattr(scale, "BATCH", 1)
+    monkeypatch.setattr(scale, "AHEAD", 1)
+    with LocalCluster(n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster:
+
+        def one_more(count):
+            cluster.scale(2)
+            cluster.wait_for_workers(2, timeout=60)
+
+        numbers = [(str(number), str(number)) for number in range(8)]
+        ways = {"scheduler": cluster.scheduler_address, "announce": lambda text: None}
+        scale.compare_pairs(numbers, tmp_path / "out", **ways, compare=beginning, progress=one_more)
+    began = sorted(row["similarity"] for row in rows(tmp_path / "out"))
+    assert min(later - sooner for sooner, later in itertools.pairwise(began)) < 0.25, "never two at a time"
