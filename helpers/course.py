@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import io
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from helpers import website
-from helpers.runtime import ROOT, rank, read_json
+from helpers.journal import alone
+from helpers.runtime import ROOT, rank, read_json, write_whole
 
 NOTEBOOKS = ROOT / "notebooks"
 
@@ -71,7 +71,7 @@ def run(
     Raises
     ------
     ValueError
-        No notebook is named so, or one does not declare a parameter.
+        No notebook is named so, one does not declare a parameter, or another run writes to `build`.
     """
     paths = select(selection, folder / "solutions" if solutions else folder)
     values = {name: parse(value) for name, value in parameters.items()}
@@ -85,13 +85,14 @@ def run(
         return _train_along(paths, values)
     build = build.resolve()
     build.mkdir(parents=True, exist_ok=True)
-    runs = [execute(path, values, build) for path in paths]
-    for path, one in zip(paths, runs, strict=True):
-        if save and not one.error:
-            write_clean(build / path.name, path)
-            publish_images(build / path.stem)
-    executed = {path.name: build / path.name for path in paths if (build / path.name).is_file()}
-    website.build(website.pages_of(folder, executed), build / "site", report(runs, solutions))
+    with alone(build, build / ".lock"):
+        runs = [execute(path, values, build) for path in paths]
+        for path, one in zip(paths, runs, strict=True):
+            if save and not one.error:
+                write_clean(build / path.name, path)
+                publish_images(build / path.stem)
+        executed = {path.name: build / path.name for path in paths if (build / path.name).is_file()}
+        website.build(website.pages_of(folder, executed), build / "site", report(runs, solutions))
     print(table(runs))
     print(f"\nread them: {build / 'site' / 'index.html'}")
     return int(any(one.error for one in runs))
@@ -257,13 +258,13 @@ def write_clean(executed: Path, target: Path) -> None:
         cell.metadata = {"tags": tags} if tags else {}
     for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
         cell.execution_count = count
-    nbformat.write(notebook, target)
+    write_whole(target, (nbformat.writes(notebook) + "\n").encode())
 
 
 def publish_images(output: Path, target: Path = ROOT / "images") -> None:
     """Put the figures that a notebook left in `images/` of its output folder where the README finds them."""
     for picture in sorted((output / "images").glob("*.png")):
-        shutil.copyfile(picture, target / picture.name)
+        write_whole(target / picture.name, picture.read_bytes())
 
 
 def table(runs: list[Run]) -> str:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from helpers.alignment import aligned
+from helpers.journal import alone
 from helpers.loading import Pictures, classify_folder, find_pairs, read_image, resized, whole_weights
 from helpers.runtime import autocast, device, progress_bar, read_json, write_json, write_whole
 from helpers.runtime import precision as best_precision
@@ -198,7 +199,7 @@ def fit(
         The loss became NaN or infinite (epoch, step and samples are named), the GPU ran out of memory, or the
         checkpoint to resume belongs to other arguments.
     ValueError
-        An argument is out of range.
+        An argument is out of range, or another run trains in the folder.
     """
     _refuse(train, epochs=epochs, batch_size=batch_size, accumulate=accumulate, precision=precision, schedule=schedule)
     if (patience or monitor != "loss") and validation is None:
@@ -228,10 +229,11 @@ def fit(
     by_step = rates is not None and schedule == "step"
     plan = _Plan(len(train), batch_size, accumulate, seed, precision, clip, epochs if by_step else None)
     store = _Store(folder, accelerator, plan)
-    state = store.resume() if resume else store.clear()
-    history = state.history
+    shown = progress and accelerator.is_main_process
 
-    with progress_bar(epochs * steps_per_epoch, progress and accelerator.is_main_process) as bar, _memory(batch_size):
+    with store.alone(), progress_bar(epochs * steps_per_epoch, shown) as bar, _memory(batch_size):
+        state = store.resume() if resume else store.clear()
+        history = state.history
         bar.update(state.epoch * steps_per_epoch + state.step)
         while state.epoch < epochs and not history.stopped_early:
             model.train()
@@ -522,11 +524,17 @@ class _Store:
         self.accelerator, self.plan = accelerator, plan
         self.best_in_memory: dict[str, Tensor] | None = None
 
+    def alone(self) -> contextlib.AbstractContextManager:
+        """No other run trains in the folder meanwhile, or ValueError."""
+        if self.folder is None or not self.accelerator.is_main_process:
+            return contextlib.nullcontext()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return alone(self.folder, self.folder / ".lock")
+
     def clear(self) -> _Progress:
         if self.folder is not None:
             with self._main_only() as main:
                 if main:
-                    self.folder.mkdir(parents=True, exist_ok=True)
                     for path in self.folder.glob("checkpoint-*"):
                         shutil.rmtree(path)
                     for path in (*self.folder.glob("epoch-*.safetensors"), self.folder / "best.safetensors"):

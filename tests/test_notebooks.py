@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from conftest import ROOT, run_offline
 from PIL import Image
 
 from helpers import course, scenes
+from helpers.journal import alone
 from helpers.runtime import ROOT as PROJECT
 from helpers.runtime import read_json
 
@@ -264,6 +266,27 @@ def write_notebook(folder, name, *cells):
 PARAMETERS = 'PROFILE = "quick"\nOUTPUT_DIR = "../build/x"\nX = 1'
 
 
+def test_two_runs_at_once_in_one_folder_are_refused(tmp_path):
+    write_notebook(tmp_path, "01_x", PARAMETERS, "print(X)")
+    build = tmp_path / "build"
+    with alone(build, build / ".lock"), pytest.raises(ValueError, match="is being written by another run"):
+        course.run("", {}, build, tmp_path)
+    assert course.run("", {}, build, tmp_path) == 0
+
+
+def test_a_notebook_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path):
+    path = write_notebook(tmp_path, "01_x", PARAMETERS, "print(X)")
+    executed = write_notebook(tmp_path, "executed", PARAMETERS, "print(X)  # " + "long " * 1000)
+    before, (soft, hard) = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            course.write_clean(executed, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before
+
+
 def test_a_failing_notebook_is_named_and_the_others_run(tmp_path, capsys):
     checked = "from helpers import runtime\nruntime.start(OUTPUT_DIR, 0)\nruntime.check('X', X, at_least=3)"
     write_notebook(tmp_path, "01_bad", PARAMETERS, "print(1)", "1 / (X - 3)")
@@ -468,7 +491,7 @@ def test_a_notebook_trains_in_two_processes_and_goes_on_in_one(tmp_path):
     folder = tmp_path / "build" / "02_line"
     assert read_json(folder / "metrics.json")["accuracy"]["passed"]
     kept = folder / "line"
-    assert sorted(path.name for path in kept.iterdir()) == [
+    assert sorted(path.name for path in kept.iterdir() if path.name != ".lock") == [
         "best.safetensors",
         "checkpoint-00000015",
         "checkpoint-00000020",

@@ -52,6 +52,23 @@ def test_killed_and_resumed_is_bit_for_bit_the_same(tmp_path, moment):
     assert not list(folder.glob("*.part"))
 
 
+def test_two_runs_at_once_in_one_folder_are_refused(tmp_path):
+    data = torch.utils.data.TensorDataset(torch.randn(8, 4), torch.arange(8) % 2)
+
+    def fit(loss=training.classification):
+        return training.fit(
+            torch.nn.Linear(4, 2), data, epochs=1, batch_size=4, folder=tmp_path, loss=loss, progress=False
+        )
+
+    def meanwhile(model, batch):
+        with pytest.raises(ValueError, match="is being written by another run: wait for it, or choose another place"):
+            fit()
+        return training.classification(model, batch)
+
+    assert len(fit(meanwhile).epochs) == 1
+    assert len(fit().epochs) == 1
+
+
 def test_resume_replays_no_sample_and_continues_the_random_state(tmp_path):
     """The killed run stopped in the middle of an epoch: only the samples after its checkpoint are read again."""
     folder, seen = tmp_path / "killed", tmp_path / "seen"

@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -157,6 +159,47 @@ def test_training(tmp_path):
         "not the same bits"
     )
     assert one["history"] == other["history"]
+
+
+def test_keras_training(tmp_path):
+    from test_dual_attention import TRAIN
+
+    folder = tmp_path / "run"
+    command = [sys.executable, "-c", TRAIN, str(folder), "resume"]
+
+    def check():
+        for path in folder.glob("*.keras"):
+            assert zipfile.is_zipfile(path), "a half model is taken for whole"
+
+    survives(command, emptied(folder), check)
+    check()
+    assert [line.split(",")[0] for line in (folder / "epochs.csv").read_text().splitlines()] == ["epoch", *"0123"]
+
+
+def test_course(tmp_path):
+    """The notebooks in the folder are the old or the new ones, and the results of checks are there whole."""
+    from test_notebooks import write_notebook
+
+    cell = "from helpers import runtime\nruntime.start(OUTPUT_DIR, 0)\nruntime.check('X', X, at_least=0)\nprint(X)"
+    folder, build = tmp_path / "notebooks", tmp_path / "build"
+    folder.mkdir()
+    for number in (1, 2):
+        write_notebook(folder, f"0{number}_x", f"OUTPUT_DIR = '{build}/0{number}_x'\nX = {number}", cell)
+    script = (
+        "import sys; from pathlib import Path; from helpers import course\n"
+        "sys.exit(course.run('', {}, Path(sys.argv[2]), Path(sys.argv[1]), save=True))"
+    )
+
+    def check():
+        for path in folder.glob("*.ipynb"):
+            nbformat.validate(nbformat.read(path, as_version=4))
+        for path in build.glob("*/metrics.json"):
+            assert json.loads(path.read_text())["X"]["passed"]
+
+    survives([sys.executable, "-c", script, str(folder), str(build)], emptied(build), check)
+    for number in (1, 2):
+        printed = nbformat.read(folder / f"0{number}_x.ipynb", as_version=4).cells[1].outputs[0].text
+        assert printed.splitlines()[-1] == str(number)
 
 
 def test_sweep(tmp_path):
