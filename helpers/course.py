@@ -7,8 +7,11 @@ import io
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import tokenize
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,7 @@ class Run:
     name : file name without suffix.
     title : first heading.
     seconds : wall-clock time of the execution.
+    memory : bytes, the most that its kernel and what the kernel starts had together.
     metrics : the checked values, as `check()` recorded them.
     error : None, or which cell failed and how.
     """
@@ -36,6 +40,7 @@ class Run:
     name: str
     title: str
     seconds: float = 0.0
+    memory: int = 0
     metrics: dict[str, dict] = field(default_factory=dict)
     error: str | None = None
 
@@ -71,7 +76,8 @@ def run(
     Raises
     ------
     ValueError
-        No notebook is named so, one does not declare a parameter, or another run writes to `build`.
+        No notebook is named so, one does not declare a parameter, `build` is where the notebooks lie, or another run
+        writes to it.
     """
     paths = select(selection, folder / "solutions" if solutions else folder)
     values = {name: parse(value) for name, value in parameters.items()}
@@ -84,6 +90,10 @@ def run(
     if rank():
         return _train_along(paths, values)
     build = build.resolve()
+    if build == paths[0].parent.resolve():
+        raise ValueError(
+            f"{build} holds the notebooks themselves, which would be lost: choose another folder to build in"
+        )
     build.mkdir(parents=True, exist_ok=True)
     with alone(build, build / ".lock"):
         runs = [execute(path, values, build) for path in paths]
@@ -214,7 +224,8 @@ def execute(path: Path, parameters: dict[str, Any], build: Path) -> Run:
         print(f"{path.stem}: {result.title}", file=sys.stderr, flush=True)
     began = time.perf_counter()
     try:
-        papermill.execute_notebook(path, target, parameters, cwd=ROOT, kernel_name="python3", progress_bar=first)
+        with _memory(result):
+            papermill.execute_notebook(path, target, parameters, cwd=ROOT, kernel_name="python3", progress_bar=first)
     except PapermillExecutionError as error:
         result.error = f"cell [{error.exec_count}] raised {error.ename}: {error.evalue}"
     except Exception as error:  # a kernel that dies or does not start must not stop the other notebooks
@@ -226,6 +237,30 @@ def execute(path: Path, parameters: dict[str, Any], build: Path) -> Run:
     if target.is_file():
         join_streams(target)
     return result
+
+
+@contextmanager
+def _memory(result: Run) -> Iterator[None]:
+    """Notes the most memory that the processes which this one started have together, looking twice a second."""
+    import psutil
+
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.5):
+            together = 0
+            for process in psutil.Process().children(recursive=True):
+                with suppress(psutil.Error):  # it has just ended
+                    together += process.memory_info().rss
+            result.memory = max(result.memory, together)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 def join_streams(path: Path) -> None:
@@ -269,26 +304,30 @@ def publish_images(output: Path, target: Path = ROOT / "images") -> None:
 
 def table(runs: list[Run]) -> str:
     """Plain text: a line a notebook, and under it a line a checked metric, or the cell that failed."""
-    lines = [f"{'notebook':<28}{'seconds':>8}  checked"]
+    lines = [f"{'notebook':<28}{'seconds':>8}{'MB':>8}  checked"]
     for one in runs:
-        lines.append(f"{one.name:<28}{one.seconds:>8.1f}  {'FAILED' if one.error else 'passed'}")
+        lines.append(
+            f"{one.name:<28}{one.seconds:>8.1f}{one.memory / 1e6:>8.0f}  {'FAILED' if one.error else 'passed'}"
+        )
         for name, entry in one.metrics.items():
             mark = "" if entry["passed"] else "  FAILED"
-            lines.append(f"{'':38}{name}: {_number(entry)} ({entry['bound']}){mark}")
+            lines.append(f"{'':46}{name}: {_number(entry)} ({entry['bound']}){mark}")
         if one.error:
-            lines.append(f"{'':38}{one.error}")
+            lines.append(f"{'':46}{one.error}")
     return "\n".join(lines)
 
 
 def report(runs: list[Run], solutions: bool = False) -> str:
     """A page of the site, Markdown: what these executions took and measured, or how they failed."""
     folder = "notebooks/solutions" if solutions else "notebooks"
-    lines = ["# What this run measured", "", "| notebook | seconds | checked |", "| --- | --- | --- |"]
+    lines = ["# What this run measured", "", "| notebook | seconds | memory, MB | checked |"]
+    lines.append("| --- | --- | --- | --- |")
     for one in runs:
         checked = f"**failed**: {one.error}" if one.error else ""
         measured = "; ".join(f"{name} {_number(entry)} ({entry['bound']})" for name, entry in one.metrics.items())
         cells = "; ".join(part for part in (checked, measured) if part).replace("|", "\\|").replace("\n", " ")
-        lines.append(f"| [{one.title}]({folder}/{one.name}.ipynb) | {one.seconds:.0f} | {cells} |")
+        took = f"{one.seconds:.0f} | {one.memory / 1e6:.0f}"
+        lines.append(f"| [{one.title}]({folder}/{one.name}.ipynb) | {took} | {cells} |")
     return "\n".join(lines)
 
 

@@ -274,6 +274,22 @@ def test_two_runs_at_once_in_one_folder_are_refused(tmp_path):
     assert course.run("", {}, build, tmp_path) == 0
 
 
+def test_the_memory_of_a_notebook_is_measured(tmp_path):
+    write_notebook(tmp_path, "01_x", PARAMETERS, "import time\nheld = b'x' * 400_000_000\ntime.sleep(2)")
+    (tmp_path / "build").mkdir()
+    one = course.execute(tmp_path / "01_x.ipynb", {}, tmp_path / "build")
+    assert one.error is None
+    assert 400e6 < one.memory < 700e6
+    assert f"{one.memory / 1e6:.0f}" in course.table([one])
+
+
+def test_notebooks_are_not_executed_over_themselves(tmp_path):
+    path = write_notebook(tmp_path, "01_x", PARAMETERS, "print(X)")
+    with pytest.raises(ValueError, match="holds the notebooks themselves"):
+        course.run("", {}, tmp_path, tmp_path)
+    assert path.is_file()
+
+
 def test_a_notebook_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path):
     path = write_notebook(tmp_path, "01_x", PARAMETERS, "print(X)")
     executed = write_notebook(tmp_path, "executed", PARAMETERS, "print(X)  # " + "long " * 1000)
