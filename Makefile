@@ -46,7 +46,7 @@ test: $(INSTALLED)
 test-browser: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser
 
-# Kills at random moments, full disks and read-only ones; about a quarter of an hour, and root for the disks.
+# Kills at random moments, full disks and read-only ones; it takes long, and needs root for the disks.
 faults: $(INSTALLED)
 	PYTHONPATH=tests $(BIN)/python -m pytest tests/faults
 
