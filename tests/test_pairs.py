@@ -117,7 +117,7 @@ def _drop(records):
 
 
 BROKEN = {
-    "missing file": (_set(after="none.png"), "record '000007', after: .*none.png does not exist"),
+    "missing file": (_set(after="none.png"), "record '000007', after: 'none.png' does not exist in "),
     "outside": (_set(after="../before/000007.png"), "names no file in"),
     "no name": (_set(after=None), "None names no file in"),
     "no such label": (_drop, "record '000007' has no label 'shape'"),
