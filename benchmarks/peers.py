@@ -7,10 +7,6 @@ there is left out, and named.
 from __future__ import annotations
 
 import argparse
-import datetime
-import importlib.metadata
-import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -26,13 +22,13 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "build" / "peers" / "python"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import tables
 from skimage.metrics import structural_similarity
 
 from helpers import differences, evaluation, scenes
 from helpers.loading import read_image, write_image
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
+ROOT = Path(__file__).resolve().parents[1]
 PEERS = ROOT / "build" / "peers"
 BIN = PEERS / "node_modules" / ".bin"
 SIZES = {"1080p": (1080, 1920), "4K": (2160, 3840)}
@@ -219,15 +215,10 @@ def quality(pairs: int) -> Iterator[str]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def about() -> str:
-    """Date, processor and versions."""
-    found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
-    versions = [f"{one} {importlib.metadata.version(one)}" for one in ("numpy", "opencv-python", "scikit-image")]
-    versions.insert(0, f"Python {platform.python_version()}")
+def left_out() -> str:
+    """The tools that were not there."""
     missing = [name for name in ("odiff", "blazediff", "pixelmatch") if not (BIN / name).exists()]
-    left_out = f" Not installed, left out: {', '.join(missing)}." if missing else ""
-    processor = found[1] if found else platform.processor()
-    return f"Measured {datetime.date.today()}, {processor}; {', '.join(versions)}.{left_out}"
+    return f" Not installed, left out: {', '.join(missing)}." if missing else ""
 
 
 def main() -> None:
@@ -237,11 +228,8 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
-        lines = [about(), "", *speed(Path(folder)), *quality(options.pairs)]
-    readme = HERE / "README.md"
-    begin, end = "<!-- peers: written by peers.py -->", "<!-- peers end -->"
-    head, rest = readme.read_text().split(begin)
-    readme.write_text(f"{head}{begin}\n\n" + "\n".join(lines) + f"\n\n{end}" + rest.split(end)[1])
+        measured = tables.about("numpy", "opencv-python", "scikit-image") + left_out()
+        tables.write("peers", [measured, "", *speed(Path(folder)), *quality(options.pairs)])
 
 
 if __name__ == "__main__":
