@@ -319,6 +319,7 @@ def test_a_killed_training_goes_on_with_the_next_epoch(tmp_path):
         "\n".join([head, ",".join([*first.split(",")[:place], "2.0", *first.split(",")[place + 1 :]]), second, ""])
     )
     (tmp_path / "run" / "best.keras").write_bytes(b"the best so far")
+    (tmp_path / "run" / "part.best.keras").write_bytes(b"half of a better one, which a kill cut off")
     run("resume")
     assert rows() == ["epoch", "0", "1", "2", "3"]
     assert (tmp_path / "run" / "end.weights.h5").exists()

@@ -404,10 +404,28 @@ class Progress(keras.callbacks.Callback):
         self._open.close()
 
 
+class WholeCheckpoint(keras.callbacks.ModelCheckpoint):
+    """Keras' own, but the file is the old one or the new one, even where a kill cuts off the saving."""
+
+    def __init__(self, path: str | Path, **options: Any) -> None:
+        self.whole = Path(path)
+        self.part = self.whole.with_name(f"part.{self.whole.name}")  # Keras goes by the suffix
+        super().__init__(self.part, **options)
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self.part.unlink(missing_ok=True)
+        super().on_train_begin(logs)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        super().on_epoch_end(epoch, logs)
+        if self.part.exists():
+            os.replace(self.part, self.whole)
+
+
 def callbacks(
     folder: str | Path, *, patience: int = 10, rate_patience: int = 3, decay: float = 1.0, resume: bool = False
 ) -> list[keras.callbacks.Callback]:
-    """What watches the training; all but the line of progress is Keras' own.
+    """What watches the training: Keras' own callbacks, a line of progress, and a best model that is always whole.
 
     The learning rate falls to a fifth where the validation loss stands still; the weights of the best validation
     accuracy are kept in `best.keras`; training stops when the validation loss was not better for `patience` epochs;
@@ -432,7 +450,7 @@ def callbacks(
     best = max(epochs(folder).column("val_accuracy")) if done else None
     # A row is written after what it tells of, and the backup last: whatever a kill cuts off is done again.
     return [
-        keras.callbacks.ModelCheckpoint(
+        WholeCheckpoint(
             folder / "best.keras", monitor="val_accuracy", save_best_only=True, initial_value_threshold=best
         ),
         keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * decay if epoch else rate),
