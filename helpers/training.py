@@ -288,9 +288,9 @@ def fit(
             if keep_every and state.epoch % keep_every == 0:
                 store.save_weights(plain, f"epoch-{state.epoch:04}.safetensors")
             store.save(state)
-    accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # the model computes in its own precision again
-    if validation is not None:
-        store.load_best(plain)
+        accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # the model computes in its own precision again
+        if validation is not None:
+            store.load_best(plain)
     accelerator.free_memory()
     return history
 
