@@ -19,6 +19,7 @@ MOTIONS = {
 }
 COARSE = 320  # pixels along the longer side at which the search begins
 FINE = 1024  # and at which it ends; beyond, precision is no longer what limits a comparison
+ROUGH, PRECISE = 1e-3, 1e-5  # correlation that an iteration must gain: in the search for a start, and at the end
 SURE = 0.75  # confidence below which `align` looks for another start
 
 
@@ -89,7 +90,8 @@ def align(before: np.ndarray, after: np.ndarray, motion: str = "affine") -> Alig
         raise ValueError(f"before is {_size(before)} and after is {_size(after)}: align takes images of one size")
     shape = before.shape[:2]
     fine = [_structure(_shrink(_gray(image), FINE)) for image in (before, after)]
-    coarse = [_structure(_shrink(_gray(image), COARSE)) for image in (before, after)]
+    small = max(shape) <= COARSE
+    coarse = fine if small else [_structure(_shrink(_gray(image), COARSE)) for image in (before, after)]
     still = Alignment(np.eye(3), np.ones(shape, bool), _correlation(*fine, np.eye(3)), "none")
     if min(shape) < 16 or not all(image.any() for image in fine) or still.confidence > 0.9999:
         return still
@@ -127,8 +129,8 @@ def _search(images: list[np.ndarray], motion: str) -> tuple[np.ndarray, str]:
         matrix = start(*images)
         if matrix is None or not _plausible(matrix, images[0].shape):
             continue
-        matrix = _ecc(*images, matrix, motion, None)
-        matrix = _ecc(*images, matrix, motion, _agreeing(*images, matrix))
+        matrix = _ecc(*images, matrix, motion, None, ROUGH)
+        matrix = _ecc(*images, matrix, motion, _agreeing(*images, matrix), ROUGH)
         disagreement = _disagreement(*images, matrix)
         if disagreement < least:
             best, least, name = matrix, disagreement, candidate
@@ -164,13 +166,15 @@ def _as_uint8(structure: np.ndarray) -> np.ndarray:
     return np.clip(128 + 42 * structure, 0, 255).astype(np.uint8)
 
 
-def _ecc(before, after, matrix: np.ndarray, motion: str, mask: np.ndarray | None) -> np.ndarray:
-    """Refine a transform; where ECC does not converge it stays as it was."""
+def _ecc(before, after, matrix: np.ndarray, motion: str, mask: np.ndarray | None, gain: float = PRECISE) -> np.ndarray:
+    """Refine a transform until an iteration gains less than `gain` in correlation; where ECC does not converge it stays
+    as it was.
+    """
     rows = 3 if motion == "perspective" else 2
     start = matrix[:rows].astype(np.float32)
     if motion in ("translation", "euclidean"):
         start[:, :2] = _rotation(start) if motion == "euclidean" else np.eye(2)
-    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-5)
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, gain)
     try:
         _, found = cv2.findTransformECC(before, after, start, MOTIONS[motion], stop, mask, 1)
     except cv2.error:

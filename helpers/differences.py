@@ -327,6 +327,7 @@ def _build_resnet50(weights: str | None) -> Callable[[Any], Any]:
 # Illumination
 
 
+SETTLED = 1e-4  # of a gain: a fortieth of a gray level at white
 NEARLY_WHITE = 245  # gray levels; clipped pixels come back from JPEG and interpolation a little below 255
 
 
@@ -393,9 +394,11 @@ def _fit_light(bright, dark, x, y, channel) -> np.ndarray | None:
     ridge = np.diag([1.0] * 3 + [1.0] * 5 + [4.0] * 3) * 1e-4 * len(bright) * 128**2
     found, weight = nothing, _tukey(dark - bright)
     for _ in range(12):
-        weighted = design * weight[:, None]
+        weighted, last = design * weight[:, None], found
         found = np.linalg.solve(weighted.T @ design + ridge, weighted.T @ dark + ridge @ nothing)
         weight = _tukey(dark - design @ found)
+        if np.abs(found - last).max() < SETTLED:
+            break
     gain = np.median(np.abs(dark - bright)) - np.median(np.abs(dark - design @ found))
     worth_it = np.abs(design @ found - bright).mean() > 0.75 and gain > 0.25
     return found if worth_it else None

@@ -562,7 +562,7 @@ class EnhancedDiffBLIP2(nn.Module):
         tokenizer = self.processor.tokenizer
         first = [tokenizer.bos_token_id] * (begin and self.blip2_model.config.use_decoder_only_language_model)
         last = [tokenizer.eos_token_id] * end
-        rows = [[*first, *tokenizer(text, add_special_tokens=False)["input_ids"], *last] for text in texts]
+        rows = [[*first, *own, *last] for own in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
         longest, on = max(1, *map(len, rows)), self.log_temperature.device
         ids = torch.tensor([row + [tokenizer.pad_token_id] * (longest - len(row)) for row in rows], device=on)
         return {
@@ -724,7 +724,8 @@ def flipped(batch: dict) -> dict:
         )
     out, over = dict(batch), torch.randint(2, (len(batch["map"]),), device=batch["map"].device).bool()
     for name in ("before", "after", "map"):
-        out[name] = torch.where(over.view(-1, *[1] * (batch[name].ndim - 1)), batch[name].flip(-2), batch[name])
+        out[name] = batch[name].clone()
+        out[name][over] = batch[name][over].flip(-2)
     side, over = batch["map"].shape[-1], (over[:, None] & batch["present"])[..., None]
     x1, y1, x2, y2 = batch["squares"].unbind(-1)
     out["squares"] = torch.where(over, torch.stack([x1, side - y2, x2, side - y1], -1), batch["squares"])
@@ -804,7 +805,7 @@ def small_blip2(captions: Iterable[str], *, image_size: int = 96, dim: int = 128
     # The usual 0.02 is meant for ten times this width: here it would leave the attention blind for hundreds of steps.
     spread = 0.6 * dim**-0.5
     size["initializer_range"] = spread
-    text = {"vocab_size": len(tokenizer), "word_embed_proj_dim": dim, "ffn_dim": 4 * dim, "dropout": 0.0}
+    text = {"vocab_size": len(tokenizer), "word_embed_proj_dim": dim, "ffn_dim": 2 * dim, "dropout": 0.0}
     text |= {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
     vision = {
         "image_size": image_size,
@@ -834,7 +835,7 @@ def small_blip2(captions: Iterable[str], *, image_size: int = 96, dim: int = 128
     return model, processor
 
 
-def word_processor(captions: Iterable[str], image_size: int, queries: int = 4) -> Any:
+def word_processor(captions: Iterable[str], image_size: int, queries: int = 2) -> Any:
     """A `Blip2Processor` whose tokenizer has a token a word; words that are not in the captions are unknown to it."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import Blip2Processor, BlipImageProcessor, PreTrainedTokenizerFast
