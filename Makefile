@@ -10,7 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 # Two processes with a thread each get more done than one with two.
 TWO := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: course solutions sweep site app test test-browser faults bench bench-peers bench-steps lock format clean
+.PHONY: course solutions sweep site app test test-browser faults bench bench-peers bench-steps bench-course lock format clean
 
 course: $(INSTALLED)
 	$(BIN)/python -m helpers course --notebook "$(NOTEBOOK)" --profile $(PROFILE) $(ARGS)
@@ -59,6 +59,10 @@ bench-peers: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --upgrade --no-deps --target build/peers/python -r benchmarks/requirements.txt
 	cp benchmarks/package.json build/peers/ && npm install --silent --prefix build/peers
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/peers.py
+
+# Every notebook: seconds, memory, and whether it puts out again what is committed. On one core: taskset -c 0 make ...
+bench-course: $(INSTALLED)
+	$(BIN)/python benchmarks/course.py $(NOTEBOOK)
 
 # What a training step costs, beside the plain loop of PyTorch.
 bench-steps: $(INSTALLED)
