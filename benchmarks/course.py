@@ -34,7 +34,7 @@ def measure(path: Path) -> dict:
     again, committed = compared(BUILD / path.name), compared(path)
     measured = "; ".join(f"{name} {entry['value']:.4g}" for name, entry in run.metrics.items())
     row = {"notebook": path.stem, "measured on": str(datetime.date.today()), "seconds": round(run.seconds)}
-    row |= {"memory, GB": f"{run.memory / 1e9:.1f}", "compared outputs": len(committed)}
+    row |= {"memory, GB": f"{run.memory / 1e9:.1f}", "compared cells": len(committed)}
     row["of them different"] = sum(one != other for one, other in zip(again, committed, strict=True))
     return row | {"values of the checks": measured}
 
