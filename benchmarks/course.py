@@ -24,6 +24,8 @@ from helpers.website import cells_of
 CORES = len(os.sched_getaffinity(0))
 BUILD = ROOT / "build" / f"cores_{CORES}"
 IGNORED = {"nbval-ignore-output", "injected-parameters"}
+RULES = configparser.ConfigParser(interpolation=None)
+RULES.read_string((ROOT / "tests" / "nbval_sanitize.cfg").read_text())
 
 
 def measure(path: Path) -> dict:
@@ -32,7 +34,7 @@ def measure(path: Path) -> dict:
     if run.error:
         raise RuntimeError(f"{path.stem}: {run.error}")
     again, committed = compared(BUILD / path.name), compared(path)
-    measured = "; ".join(f"{name} {entry['value']:.4g}" for name, entry in run.metrics.items())
+    measured = "; ".join(f"{name} {course.value_of(entry)}" for name, entry in run.metrics.items())
     row = {"notebook": path.stem, "measured on": str(datetime.date.today()), "seconds": round(run.seconds)}
     row |= {"memory, GB": f"{run.memory / 1e9:.1f}", "compared cells": len(committed)}
     row["of them different"] = sum(one != other for one, other in zip(again, committed, strict=True))
@@ -40,7 +42,7 @@ def measure(path: Path) -> dict:
 
 
 def compared(path: Path) -> list[dict[str, str]]:
-    """What nbval compares: of each code cell without the tag that says otherwise, all texts that it put out."""
+    """The texts that nbval compares: those of each code cell without the tag that says otherwise; no figures."""
     cells = (cell for cell in cells_of(path) if cell["cell_type"] == "code")
     return [_texts(cell) for cell in cells if not IGNORED & set(cell["metadata"].get("tags", []))]
 
@@ -50,13 +52,16 @@ def _texts(cell: dict) -> dict[str, str]:
     texts: dict[str, str] = {}
     for output in cell["outputs"]:
         parts = {output["name"]: output["text"]} if output["output_type"] == "stream" else output["data"]
-        for kind in ("stdout", "text/plain", "text/html"):
-            texts[kind] = texts.get(kind, "") + "".join(parts.get(kind, ""))
-    rules = configparser.ConfigParser(interpolation=None)
-    rules.read(ROOT / "tests" / "nbval_sanitize.cfg")
-    for rule in rules.sections():
-        texts = {kind: re.sub(rules[rule]["regex"], rules[rule]["replace"], text) for kind, text in texts.items()}
-    return texts
+        for kind in parts:
+            if not kind.startswith("image/"):
+                texts[kind] = texts.get(kind, "") + "".join(parts[kind])
+    return {kind: _sanitized(text) for kind, text in texts.items()}
+
+
+def _sanitized(text: str) -> str:
+    for name in RULES.sections():
+        text = re.sub(RULES[name]["regex"], RULES[name]["replace"], text)
+    return text
 
 
 def table(rows: list[dict]) -> Iterator[str]:
@@ -65,7 +70,8 @@ def table(rows: list[dict]) -> Iterator[str]:
     yield f"|{' --- |' * len(rows[0])}"
     for row in rows:
         yield f"| {' | '.join(map(str, row.values()))} |"
-    yield f"\nTogether {sum(row['seconds'] for row in rows) / 60:.0f} minutes."
+    if len(rows) == len(course.select("")):
+        yield f"\nTogether {sum(row['seconds'] for row in rows) / 60:.0f} minutes."
 
 
 def main(selections: list[str]) -> None:

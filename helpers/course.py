@@ -311,7 +311,7 @@ def table(runs: list[Run]) -> str:
         )
         for name, entry in one.metrics.items():
             mark = "" if entry["passed"] else "  FAILED"
-            lines.append(f"{'':46}{name}: {_number(entry)} ({entry['bound']}){mark}")
+            lines.append(f"{'':46}{name}: {value_of(entry)} ({entry['bound']}){mark}")
         if one.error:
             lines.append(f"{'':46}{one.error}")
     return "\n".join(lines)
@@ -324,12 +324,13 @@ def report(runs: list[Run], solutions: bool = False) -> str:
     lines.append("| --- | --- | --- | --- |")
     for one in runs:
         checked = f"**failed**: {one.error}" if one.error else ""
-        measured = "; ".join(f"{name} {_number(entry)} ({entry['bound']})" for name, entry in one.metrics.items())
+        measured = "; ".join(f"{name} {value_of(entry)} ({entry['bound']})" for name, entry in one.metrics.items())
         cells = "; ".join(part for part in (checked, measured) if part).replace("|", "\\|").replace("\n", " ")
         took = f"{one.seconds:.0f} | {one.memory / 1e6:.0f}"
         lines.append(f"| [{one.title}]({folder}/{one.name}.ipynb) | {took} | {cells} |")
     return "\n".join(lines)
 
 
-def _number(entry: dict) -> str:
+def value_of(entry: dict) -> str:
+    """The value of a checked metric as text, four digits or "nan"."""
     return "nan" if entry["value"] is None else f"{entry['value']:.4g}"
