@@ -141,6 +141,15 @@ def test_a_saved_model_predicts_the_same_in_a_fresh_process(tmp_path):
     assert found["arr_1"] == pytest.approx(maps, abs=1e-6)
 
 
+def test_predict_gives_what_keras_gives_in_groups_of_any_size():
+    keras.utils.set_random_seed(0)
+    model = dual.build(32, resnet=False)
+    images = np.random.default_rng(0).uniform(0, 255, (7, 32, 32, 3)).astype(np.float32)
+    found = dual.predict(model, images, batch_size=3)
+    assert (found.shape, found.dtype) == ((7,), np.float32)
+    assert found == pytest.approx(model.predict(images, verbose=0)[:, 0], abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("options", "layer"),
     [({"resnet": False}, "resnet50"), ({"cnn": False}, "cnn_input"), ({"attention": False}, "attention")],
@@ -238,6 +247,10 @@ def test_the_pipeline_gives_the_images_and_reads_them_once(data):
         assert labels.tolist() == data.labels.tolist()
     assert data.reads - reads == 20
     assert [len(labels) for _, labels in found] == [8, 8, 4]
+
+
+def test_the_pipeline_has_no_autotuner_for_which_an_epoch_would_have_to_wait(data):
+    assert dual.batches(data, 4, shuffle=True, augment=True).options().autotune.enabled is False
 
 
 def test_the_pipeline_shuffles_anew_in_every_epoch_by_its_seed(data):
