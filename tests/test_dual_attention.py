@@ -141,11 +141,12 @@ def test_a_saved_model_predicts_the_same_in_a_fresh_process(tmp_path):
     assert found["arr_1"] == pytest.approx(maps, abs=1e-6)
 
 
-def test_predict_gives_what_keras_gives_in_groups_of_any_size():
+def test_predict_gives_what_keras_gives_in_groups_of_any_size(tmp_path):
     keras.utils.set_random_seed(0)
     model = dual.build(32, resnet=False)
+    model.save(tmp_path / "model.keras")
     images = np.random.default_rng(0).uniform(0, 255, (7, 32, 32, 3)).astype(np.float32)
-    found = dual.predict(model, images, batch_size=3)
+    found = dual.predict(dual.load(tmp_path / "model.keras"), images, batch_size=3)
     assert (found.shape, found.dtype) == ((7,), np.float32)
     assert found == pytest.approx(model.predict(images, verbose=0)[:, 0], abs=1e-6)
 
