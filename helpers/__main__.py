@@ -93,11 +93,13 @@ def _compare(options: argparse.Namespace, before: str | Path, after: str | Path,
     """Compare two files and, if asked, write the picture; returns the record that the JSON holds."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from helpers.differences import detect
     from helpers.loading import read_image, write_image
 
     with ThreadPoolExecutor(2) as readers:  # decoding does not hold the interpreter's lock
-        first, second = readers.map(read_image, (before, after))
+        pictures = readers.map(read_image, (before, after))
+        from helpers.differences import detect  # while the pictures are decoded
+
+        first, second = pictures
     found = detect(first, second, **_how(options))
     if output:
         from helpers.drawing import draw_regions

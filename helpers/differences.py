@@ -651,7 +651,7 @@ def _by_pixel(before, after, valid, *, sensitivity, **_) -> tuple[float, np.ndar
 
 def _by_ssim(before, after, valid, *, sensitivity, **_) -> tuple[float, np.ndarray, np.ndarray]:
     score, ssim_map = structural_difference(before, after)
-    apart = np.clip((1 - ssim_map.min(axis=2)) / 2, 0, 1)
+    apart = np.clip((1 - reduce(np.minimum, cv2.split(ssim_map))) / 2, 0, 1)  # min(axis=2) is five times slower
     return score, apart, _hysteresis(apart, 0.25 / sensitivity)
 
 
