@@ -293,6 +293,9 @@ def write_clean(executed: Path, target: Path) -> None:
         cell.metadata = {"tags": tags} if tags else {}
     for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
         cell.execution_count = count
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = count
     write_whole(target, (nbformat.writes(notebook) + "\n").encode())
 
 

@@ -19,6 +19,7 @@ from PIL import Image
 
 from helpers.differences import structural_difference
 
+ROOT = Path(__file__).resolve().parents[1]
 MEGABYTE = 1_000_000
 
 
@@ -43,8 +44,18 @@ def ruff_clean(notebook) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "notebook.ipynb"
         nbformat.write(notebook, path)
-        config = Path(__file__).resolve().parents[1] / "pyproject.toml"
-        command = [sys.executable, "-m", "ruff", "check", "--config", str(config), "--ignore", "E402", "-q", str(path)]
+        command = [
+            sys.executable,
+            "-m",
+            "ruff",
+            "check",
+            "--config",
+            str(ROOT / "pyproject.toml"),
+            "--ignore",
+            "E402",
+            "-q",
+            str(path),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     return [] if done.returncode == 0 else [f"ruff: {done.stdout}"]
 
@@ -89,6 +100,9 @@ def outputs_present(notebook) -> list[str]:
     counts = [cell.execution_count for cell in code_cells(notebook)]
     if counts != list(range(1, len(counts) + 1)):
         return [f"the cells were not executed once from top to bottom: {counts}"]
+    for cell in code_cells(notebook):
+        if {output.get("execution_count", cell.execution_count) for output in cell.outputs} - {cell.execution_count}:
+            return [f"cell [{cell.execution_count}] has a result with another number"]
     return [] if any(cell.outputs for cell in code_cells(notebook)) else ["no cell has an output"]
 
 
@@ -149,8 +163,34 @@ def says_where_it_fails(notebook) -> list[str]:
     return [] if "## where it fails" in text else ["there is no section 'Where it fails'"]
 
 
+def sources_current(notebook) -> list[str]:
+    """What `show_source` shows is what the helpers hold now. Read, not imported: torch and TensorFlow stay apart."""
+    faults, modules = [], {}
+    for cell in code_cells(notebook):
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "helpers":
+                folder = ROOT.joinpath(*node.module.split("."))
+                modules |= {name.asname or name.name: folder / f"{name.name}.py" for name in node.names}
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "show_source":
+                source = "\n\n".join(_source(modules, ast.unparse(thing)) for thing in node.args)
+                if [output.data.get("text/plain") for output in cell.outputs] != [source]:
+                    faults.append(f"cell [{cell.execution_count}] shows a source that has changed: execute it again")
+    return faults
+
+
+def _source(modules: dict[str, Path], name: str) -> str:
+    """The source of `module.Class.method` or `module.function`, decorators included."""
+    module, *names = name.split(".")
+    text = modules[module].read_text()
+    node = ast.parse(text)
+    for one in names:
+        (node,) = (part for part in node.body if getattr(part, "name", None) == one)
+    first = min(part.lineno for part in (node, *node.decorator_list))
+    return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
+
+
 ALWAYS = (valid_format, ruff_clean, outputs_present, no_noise, figures_described, small_enough)  # solutions, too
-STATIC = (*ALWAYS, short_cells, one_parameters_cell, says_where_it_fails)
+STATIC = (*ALWAYS, short_cells, one_parameters_cell, says_where_it_fails, sources_current)
 
 
 def figures(notebook) -> dict[int, list[np.ndarray]]:

@@ -196,6 +196,16 @@ def _no_alt(notebook, cells):
                 output["metadata"] = {}
 
 
+def _other_source(notebook, cells):
+    (output,) = next(cell for cell in cells if cell.source.startswith("show_source(")).outputs
+    output.data["text/plain"] = output.data["text/plain"].replace("return", "yield")
+
+
+def _other_number(notebook, cells):
+    output = next(output for cell in cells for output in cell.outputs if output.output_type == "execute_result")
+    output.execution_count += 1
+
+
 def _set(**values):
     def change(notebook, cells):
         for name, value in values.items():
@@ -215,6 +225,7 @@ BREAKS = [
     (checks.one_parameters_cell, _parameter("SEED = 3")),
     (checks.outputs_present, _set(execution_count=None)),
     (checks.outputs_present, lambda notebook, cells: [cell.update(outputs=[]) for cell in cells]),
+    (checks.outputs_present, _other_number),
     (checks.no_noise, _with_output(output_type="error", ename="ValueError", evalue="no", traceback=[])),
     (checks.no_noise, _with_output(output_type="stream", name="stderr", text="oops")),
     (checks.no_noise, _with_output(output_type="stream", name="stdout", text="UserWarning: mind this")),
@@ -226,6 +237,7 @@ BREAKS = [
     (checks.small_enough, lambda n, cells: n.cells.extend(nbformat.v4.new_code_cell("1") for _ in range(45))),
     (checks.small_enough, _with_output(output_type="stream", name="stdout", text="x" * 2_000_000)),
     (checks.short_cells, lambda n, cells: [cell.update(source="x = 1\n" * 9) for cell in cells]),
+    (checks.sources_current, _other_source),
     (checks.says_where_it_fails, lambda n, cells: n.update(cells=[c for c in n.cells if c.cell_type == "code"])),
 ]
 
