@@ -44,18 +44,8 @@ def ruff_clean(notebook) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "notebook.ipynb"
         nbformat.write(notebook, path)
-        command = [
-            sys.executable,
-            "-m",
-            "ruff",
-            "check",
-            "--config",
-            str(ROOT / "pyproject.toml"),
-            "--ignore",
-            "E402",
-            "-q",
-            str(path),
-        ]
+        config = ROOT / "pyproject.toml"
+        command = [sys.executable, "-m", "ruff", "check", "--config", str(config), "--ignore", "E402", "-q", str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     return [] if done.returncode == 0 else [f"ruff: {done.stdout}"]
 

@@ -365,9 +365,11 @@ def test_parameters_as_typed(typed, value):
 
 
 def test_saved_notebook_is_clean(tmp_path):
-    path = write_notebook(tmp_path, "01_x", PARAMETERS, "print(X)")
+    path = write_notebook(tmp_path, "01_x", PARAMETERS, "X", "print(X)")
     assert course.run("", {}, tmp_path / "build", tmp_path, save=True) in (0,)
     saved = load(path)
+    assert [cell.execution_count for cell in saved.cells] == [1, 2, 3]
+    assert saved.cells[1].outputs[0].execution_count == 2  # papermill had a cell with OUTPUT_DIR before it
     assert saved.cells[-1].outputs[0].text == "1\n"
     assert str(PROJECT) not in nbformat.writes(saved).replace("../build", "")
     assert "papermill" not in nbformat.writes(saved)
