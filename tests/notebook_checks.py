@@ -179,8 +179,9 @@ def _source(modules: dict[str, Path], name: str) -> str:
     return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
 
 
-ALWAYS = (valid_format, ruff_clean, outputs_present, no_noise, figures_described, small_enough)  # solutions, too
-STATIC = (*ALWAYS, short_cells, one_parameters_cell, says_where_it_fails, sources_current)
+# Solutions keep to these, too.
+ALWAYS = (valid_format, ruff_clean, outputs_present, no_noise, figures_described, small_enough, sources_current)
+STATIC = (*ALWAYS, short_cells, one_parameters_cell, says_where_it_fails)
 
 
 def figures(notebook) -> dict[int, list[np.ndarray]]:

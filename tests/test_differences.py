@@ -50,6 +50,15 @@ def test_ssim_equals_scikit_image(pair):
     assert np.abs(ssim_map - expected_map).max() < 1e-3
 
 
+def test_detect_by_ssim_takes_the_weakest_channel_of_scikit_image():
+    after = PHOTO.copy()
+    after[40:60, 50:80, 2] //= 2  # one channel of three
+    _, expected = skimage_ssim(PHOTO, after)
+    found = differences.detect(PHOTO, after, method="ssim")
+    assert found.map.shape == PHOTO.shape[:2]
+    assert np.abs(found.map - (1 - expected.min(axis=2)) / 2).max() < 1e-3
+
+
 def test_ssim_of_identical_images_is_one():
     score, ssim_map = differences.structural_difference(PHOTO, PHOTO.copy())
     assert score == 1
