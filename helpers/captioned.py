@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from helpers.images import one_a_core
 from helpers.loading import find_pairs, image_files, read_image
 from helpers.runtime import write_whole
 
@@ -53,7 +53,6 @@ class PreparedPairs:
     read : number of a pair -> before, after (uint8 arrays (H, W, 3)) and its captions.
     prepare : before, after -> a dict, as `EnhancedDiffBLIP2.prepare`.
     draw : each time draw one of the captions, by torch's generator; otherwise take the first.
-    threads : that read and prepare.
 
     Attributes
     ----------
@@ -68,13 +67,12 @@ class PreparedPairs:
         prepare: Callable[[np.ndarray, np.ndarray], dict[str, Any]],
         *,
         draw: bool = False,
-        threads: int = 2,
     ) -> None:
         def one(number: int) -> tuple[dict[str, Any], tuple[str, ...]]:
             before, after, captions = read(number)
             return prepare(before, after), tuple(captions)
 
-        with ThreadPoolExecutor(threads) as pool:
+        with one_a_core() as pool:
             done = list(pool.map(one, range(count)))
         self.prepared, self.captions = [pair for pair, _ in done], [captions for _, captions in done]
         self.draw = draw

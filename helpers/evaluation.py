@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import cv2
 import numpy as np
 
 from helpers.differences import Difference
+from helpers.images import one_a_core
 from helpers.scenes import Nuisance, Pair
 
 
@@ -219,20 +218,15 @@ def compare_methods(
     if pairs < 1:
         raise ValueError(f"pairs is {pairs}: give at least 1")
     scores = []
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # one pair a core is faster than one pair over all cores
-    try:
-        with ThreadPoolExecutor() as pool:
-            for condition, nuisance in conditions.items():
-                made = partial(make_pair, nuisance=nuisance)
-                changed = list(pool.map(partial(made, seed, changed=True), range(pairs)))
-                same = list(pool.map(partial(made, seed + 1, changed=False), range(pairs)))
-                before, after = zip(*((pair.before, pair.after) for pair in changed + same), strict=True)
-                for method, find in methods.items():
-                    found = list(pool.map(find, before, after))
-                    scores.append(_condition_score(method, condition, found, changed, iou))
-    finally:
-        cv2.setNumThreads(threads)
+    with one_a_core() as pool:
+        for condition, nuisance in conditions.items():
+            made = partial(make_pair, nuisance=nuisance)
+            changed = list(pool.map(partial(made, seed, changed=True), range(pairs)))
+            same = list(pool.map(partial(made, seed + 1, changed=False), range(pairs)))
+            before, after = zip(*((pair.before, pair.after) for pair in changed + same), strict=True)
+            for method, find in methods.items():
+                found = list(pool.map(find, before, after))
+                scores.append(_condition_score(method, condition, found, changed, iou))
     return scores
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
-import os
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from helpers.images import one_a_core
 from helpers.runtime import read_json, write_whole
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
@@ -277,7 +276,7 @@ class LabeledImages:
 
     def in_memory(self) -> Pictures:
         """All images read once, on all cores, and kept: n x H x W x 3 bytes. They must have one size."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with one_a_core() as pool:
             pictures = list(pool.map(self.picture, range(len(self))))
         return Pictures(np.stack(pictures), self.labels, self.names)
 

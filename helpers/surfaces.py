@@ -7,15 +7,14 @@ before.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from helpers.images import one_a_core
 from helpers.runtime import write_whole
 
 MATERIALS = ("concrete", "plaster", "brick")
@@ -138,13 +137,8 @@ def _hold_size(size: int) -> None:
 def _many(make: Callable, count: int) -> list:
     if count < 1:
         raise ValueError(f"count is {count}: make at least 1 picture")
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # the pictures are too small to share one among cores
-    try:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV lets go of the interpreter while it works
-            return list(pool.map(make, range(count)))
-    finally:
-        cv2.setNumThreads(threads)
+    with one_a_core() as pool:
+        return list(pool.map(make, range(count)))
 
 
 # Materials: float32 (size, size, 3), about 0 to 255.
