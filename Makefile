@@ -10,7 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 # Two processes with a thread each get more done than one with two.
 TWO := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: course solutions sweep site app test test-browser faults bench bench-peers bench-steps bench-course lock format clean
+.PHONY: course solutions sweep site app test test-browser faults bench bench-peers bench-parts bench-steps bench-course lock format clean
 
 course: $(INSTALLED)
 	$(BIN)/python -m helpers course --notebook "$(NOTEBOOK)" --profile $(PROFILE) $(ARGS)
@@ -63,6 +63,10 @@ bench-peers: $(INSTALLED)
 # Every notebook: seconds, memory, and whether it puts out again what is committed. On one core: taskset -c 0 make ...
 bench-course: $(INSTALLED)
 	$(BIN)/python benchmarks/course.py $(NOTEBOOK)
+
+# DBSCAN beside scikit-learn, scenes a second, and what it takes to start.
+bench-parts: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/parts.py
 
 # What a training step costs, beside the plain loop of PyTorch.
 bench-steps: $(INSTALLED)

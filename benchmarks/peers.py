@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -32,25 +31,12 @@ ROOT = Path(__file__).resolve().parents[1]
 PEERS = ROOT / "build" / "peers"
 BIN = PEERS / "node_modules" / ".bin"
 SIZES = {"1080p": (1080, 1920), "4K": (2160, 3840)}
-ROUNDS = 5
 PATIENCE = 100.0  # seconds after which a tool is not tried again, nor at a larger size
 
 
 def command(*parts: object) -> None:
     """Run a tool; that pictures differ is no error."""
     subprocess.run([str(part) for part in parts], cwd=ROOT, capture_output=True, check=False)
-
-
-def seconds(work: Callable[[], object]) -> tuple[float, float]:
-    """The best of some rounds, and how much the others were above it: the noise of the machine, as a share."""
-    took = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - began)
-        if took[-1] > PATIENCE:
-            break
-    return min(took), float(np.median(took)) / min(took) - 1
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -125,7 +111,7 @@ def speed(folder: Path) -> Iterator[str]:
             measured = {}
             for name, work in ways.items():
                 if name not in given_up:
-                    measured[name] = seconds(work)
+                    measured[name] = tables.seconds(work, patience=PATIENCE)
                     given_up |= {name} if measured[name][0] > PATIENCE / 5 else set()
                     print(f"{size}, {kind}, {name}: {measured[name][0]:.3f} s", file=sys.stderr)
             best = min(took for took, _ in measured.values())

@@ -1,4 +1,4 @@
-"""Tables of README.md that the benchmarks write themselves, each between two marks."""
+"""What the benchmarks share: seconds with their noise, and tables of README.md, each between two marks."""
 
 from __future__ import annotations
 
@@ -6,10 +6,25 @@ import datetime
 import importlib.metadata
 import platform
 import re
-from collections.abc import Iterable
+import statistics
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 README = Path(__file__).resolve().parent / "README.md"
+
+
+def seconds(work: Callable[[], object], rounds: int = 5, patience: float = float("inf")) -> tuple[float, float]:
+    """The best of some rounds, and how much the middle one was above it: the noise of the machine, as a share.
+
+    A round that takes longer than `patience` is the last.
+    """
+    took: list[float] = []
+    while len(took) < rounds and max(took, default=0) <= patience:
+        began = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - began)
+    return min(took), statistics.median(took) / min(took) - 1
 
 
 def about(*packages: str) -> str:

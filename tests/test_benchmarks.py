@@ -10,6 +10,8 @@ from nbformat import v4
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import course
+import parts
+import tables
 
 
 def test_the_texts_that_nbval_compares_and_no_others_as_it_sanitizes_them(tmp_path):
@@ -27,3 +29,21 @@ def test_the_texts_that_nbval_compares_and_no_others_as_it_sanitizes_them(tmp_pa
     nbformat.write(v4.new_notebook(cells=cells), tmp_path / "small.ipynb")
     found = course.compared(tmp_path / "small.ipynb")
     assert found == [{"stdout": "one at ADDRESS\ntwo\n", "stderr": "careful\n"}, {"text/plain": "<Figure>"}, {}]
+
+
+def test_the_imports_of_a_notebook_without_its_setup_cell(tmp_path):
+    sources = ["import os\nprint(1)", "import sys\nfrom json import dumps as write\nprint(2)", "value = 3"]
+    nbformat.write(v4.new_notebook(cells=[v4.new_code_cell(one) for one in sources]), tmp_path / "small.ipynb")
+    assert parts.imports_of(tmp_path / "small.ipynb") == "import sys\nfrom json import dumps as write"
+
+
+def test_a_mask_has_as_many_pixels_as_asked():
+    assert 1_000 <= parts.mask_of(1_000).sum() < 5_000
+
+
+def test_seconds_are_the_best_of_some_rounds_unless_one_took_too_long(monkeypatch):
+    clock = iter([0, 5, 10, 12, 20, 23])  # rounds of 5, 2 and 3 seconds
+    monkeypatch.setattr(tables.time, "perf_counter", lambda: next(clock))
+    assert tables.seconds(lambda: None, 3) == (2, 0.5)
+    clock = iter([0, 5])
+    assert tables.seconds(lambda: None, 3, patience=4) == (5, 0)
