@@ -159,14 +159,17 @@ def test_two_machines_train_the_model_that_one_trains(machines, tmp_path, launch
 @pytest.mark.parametrize("host", [0, 1])
 def test_training_goes_on_after_a_machine_was_lost(machines, tmp_path, host):
     """The other machine ends by itself; launched again, the two end where an undisturbed training does."""
-    folder, output = tmp_path / "two", tmp_path / "two.pt"
+    folder, output, seen = tmp_path / "two", tmp_path / "two.pt", tmp_path / "seen"
+    seen.mkdir()
     epochs = ("--epochs", "40")
     processes = train(machines, accelerate, folder, output, *epochs)
     until(lambda: len(list(folder.glob("checkpoint-*[0-9]"))) > 1)
     machines.switch_off(host)
     assert all(wait(processes, output)), "both end, and say that they failed"
     assert not output.exists()
-    assert wait(train(machines, accelerate, folder, output, *epochs, "--resume"), output) == [0, 0]
+    assert wait(train(machines, accelerate, folder, output, *epochs, "--resume", "--seen", seen), output) == [0, 0]
+    read = sum(len(path.read_text().split()) for path in seen.iterdir())
+    assert 0 < read < 40 * 130, "the second launch did not begin anew"
     one = alone(tmp_path / "one", tmp_path / "one.pt", *epochs)
     for name, value in one["weights"].items():
         torch.testing.assert_close(torch.load(output)["weights"][name], value, atol=1e-4, rtol=1e-3)
