@@ -25,7 +25,7 @@ import tables
 from skimage.metrics import structural_similarity
 
 from helpers import differences, evaluation, scenes
-from helpers.loading import read_image, write_image
+from helpers.loading import read_image, read_pair, write_image
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = ROOT / "build" / "peers"
@@ -71,7 +71,7 @@ def of_files(before: Path, after: Path) -> dict[str, Callable[[], object]]:
     """Tools that decode the files themselves, called in this process."""
 
     def reading(compare: Callable) -> Callable[[], object]:
-        return lambda: compare(read_image(before), read_image(after))
+        return lambda: compare(*read_pair(before, after))
 
     ways = {
         "this project, pixel": reading(differences.pixel_difference),
@@ -89,6 +89,8 @@ def whole_commands(before: Path, after: Path, output: Path) -> dict[str, Callabl
     """Start, decode, compare, write a picture."""
     ours = [sys.executable, "-m", "helpers", "diff", before, after, "--no-align", "--output", output]
     ways = {f"this project, {method}": partial(command, *ours, "--method", method) for method in ("pixel", "ssim")}
+    alone = partial(command, *ours, "--method", "pixel", "--picture", "after")
+    ways["this project, pixel, one picture"] = alone
     for name in ("odiff", "blazediff", "pixelmatch"):
         if (BIN / name).exists():
             ways[f"{name} (command)"] = partial(command, BIN / name, before, after, output)

@@ -55,7 +55,9 @@ def _add_diff(commands) -> None:
     diff.add_argument("--resize", action="store_true", help="compare pictures of different sizes at the smaller size")
     diff.add_argument("--sensitivity", type=float, default=1.0, help="above 1 reports weaker differences (1)")
     diff.add_argument("--weights", help="of the ResNet50 for features: imagenet or a checkpoint; without it, random")
-    diff.add_argument("--output", metavar="PNG", help="write both pictures side by side, differences boxed")
+    diff.add_argument("--output", metavar="PNG", help="write the pictures with the differences boxed")
+    shown = "write both side by side, or the after picture alone (both)"
+    diff.add_argument("--picture", choices=("both", "after"), default="both", help=shown)
     diff.add_argument("--json", metavar="FILE", help="write similarity and regions, in pixels of the before image")
     diff.add_argument("--pairs", metavar="CSV|FOLDER", help="compare many pairs: a CSV with before,after, or a folder")
     diff.add_argument("--output-dir", metavar="DIR", help="with --pairs: results.jsonl and one picture a pair go here")
@@ -104,7 +106,7 @@ def _compare(options: argparse.Namespace, before: str | Path, after: str | Path,
     if output:
         from helpers.drawing import draw_regions
 
-        write_image(output, draw_regions(first, second, found))
+        write_image(output, draw_regions(first, second, found, options.picture))
     return {"before": str(before), "after": str(after)} | found.summary()
 
 
@@ -207,10 +209,10 @@ def _describe(options: argparse.Namespace) -> int:
         raise ValueError("give --image1 and --image2, or --input-dir and --output-file")
     if many:
         return _describe_many(options)
-    from helpers.loading import read_image
+    from helpers.loading import read_pair
 
-    before, after = read_image(options.image1), read_image(options.image2)
-    print(_describer(options)(before, after))
+    pictures = read_pair(options.image1, options.image2)  # a bad one is told before the model loads
+    print(_describer(options)(*pictures))
     return 0
 
 

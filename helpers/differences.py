@@ -121,16 +121,36 @@ def pixel_difference(
     """
     import imutils
 
+    gray, mask = pixel_mask(before, after, threshold, percentile, opening, closing)
+    contours = imutils.grab_contours(cv2.findContours(mask.copy(), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE))
+    strength = gray.astype(np.float32) / 255
+    found = [_region(cv2.boundingRect(contour), mask > 0, strength) for contour in contours]
+    return Difference("pixel", _unchanged(mask), _strongest_first(found), strength, mask > 0)
+
+
+def pixel_mask(
+    before: np.ndarray,
+    after: np.ndarray,
+    threshold: str | float = "otsu",
+    percentile: float = 98.5,
+    opening: int = 3,
+    closing: int = 7,
+) -> tuple[np.ndarray, np.ndarray]:
+    """How much each pixel differs, in gray levels, and which count as changed, 1 or 0: uint8 arrays (H, W).
+
+    Arguments as in `pixel_difference`, which puts them into boxes.
+    """
     gray = cv2.absdiff(*(_gray(image) for image in _same_size(before, after)))
     mask = (gray > _threshold(gray, threshold, percentile)).astype(np.uint8)
     for side, operation in ((opening, cv2.MORPH_OPEN), (closing, cv2.MORPH_CLOSE)):
         if side > 1:
             mask = cv2.morphologyEx(mask, operation, np.ones((side, side), np.uint8))
-    contours = imutils.grab_contours(cv2.findContours(mask.copy(), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE))
-    strength = gray.astype(np.float32) / 255
-    found = [_region(cv2.boundingRect(contour), mask > 0, strength) for contour in contours]
-    similarity = 1 - float(np.count_nonzero(mask)) / mask.size
-    return Difference("pixel", similarity, _strongest_first(found), strength, mask > 0)
+    return gray, mask
+
+
+def _unchanged(mask: np.ndarray) -> float:
+    """The share of pixels that did not change."""
+    return 1 - np.count_nonzero(mask) / mask.size
 
 
 def _threshold(gray: np.ndarray, threshold: str | float, percentile: float) -> float:
@@ -641,12 +661,12 @@ def detect(
 
 
 def _by_pixel(before, after, valid, *, sensitivity, **_) -> tuple[float, np.ndarray, np.ndarray]:
-    if sensitivity == 1:
-        plain = pixel_difference(before, after)
-    else:
-        otsu = _threshold(cv2.absdiff(_gray(before), _gray(after)), "otsu", 0)
-        plain = pixel_difference(before, after, threshold=min(255.0, otsu / sensitivity))
-    return plain.similarity, plain.map, plain.mask.copy()
+    threshold: str | float = "otsu"
+    if sensitivity != 1:
+        otsu = _threshold(cv2.absdiff(_gray(before), _gray(after)), threshold, 0)
+        threshold = min(255.0, otsu / sensitivity)
+    gray, mask = pixel_mask(before, after, threshold)
+    return _unchanged(mask), gray.astype(np.float32) / 255, mask > 0
 
 
 def _by_ssim(before, after, valid, *, sensitivity, **_) -> tuple[float, np.ndarray, np.ndarray]:

@@ -10,16 +10,19 @@ from helpers.differences import Difference
 FOUND = "#D55E00"  # what a method found; one of plotting's colors
 
 
-def draw_regions(before: np.ndarray, after: np.ndarray, difference: Difference) -> np.ndarray:
-    """Both pictures side by side with the regions boxed and numbered on each: uint8 array (H, W, 3).
+def draw_regions(before: np.ndarray, after: np.ndarray, difference: Difference, picture: str = "both") -> np.ndarray:
+    """The pictures with the regions boxed and numbered: uint8 array (H, W, 3).
 
     Where an alignment is known the boxes on the after picture follow it. An after picture of another size is shown at
-    the height of the before picture.
+    that of the before picture.
+
+    Parameters
+    ----------
+    picture : "both" side by side, or "after" alone.
     """
-    left, right = before.copy(), after
     if after.shape[:2] != before.shape[:2]:
-        right = cv2.resize(after, before.shape[1::-1], interpolation=cv2.INTER_AREA)
-    right = right.copy()
+        after = cv2.resize(after, before.shape[1::-1], interpolation=cv2.INTER_AREA)
+    shown = [after.copy()] if picture == "after" else [before.copy(), after.copy()]
     compared = difference.map.shape
     matrix = np.eye(3) if difference.alignment is None else difference.alignment.matrix
     grow = np.diag([before.shape[1] / compared[1], before.shape[0] / compared[0], 1.0])
@@ -30,12 +33,14 @@ def draw_regions(before: np.ndarray, after: np.ndarray, difference: Difference) 
     for number, (x, y, width, height) in enumerate(difference.boxes.tolist(), start=1):
         corners = np.array([[[x, y], [x + width, y], [x + width, y + height], [x, y + height]]], float)
         moved = cv2.perspectiveTransform(corners, matrix)
-        for image, outline in ((left, corners[0]), (right, moved[0])):
+        for image, outline in zip(shown, (corners[0], moved[0])[-len(shown) :], strict=True):
             for paint, stroke in strokes:
                 cv2.polylines(image, [np.rint(outline).astype(np.int32)], True, paint, stroke, cv2.LINE_AA)
             _label(image, str(number), outline[0], color, thickness)
+    if picture == "after":
+        return shown[0]
     gap = np.full((before.shape[0], max(4, before.shape[1] // 50), 3), 255, np.uint8)
-    return np.concatenate([left, gap, right], axis=1)
+    return np.concatenate([shown[0], gap, shown[1]], axis=1)
 
 
 def _label(image: np.ndarray, text: str, corner: np.ndarray, ground: tuple[int, ...], thickness: int) -> None:

@@ -85,6 +85,17 @@ def test_trouble_is_one_sentence(files, arguments, message, capsys, monkeypatch)
     assert not (folder / "nowhere").exists()
 
 
+def test_the_after_picture_alone(files, tmp_path):
+    folder, pair = files
+    arguments = ["diff", str(folder / "before.png"), str(folder / "after.png"), "--output"]
+    assert main([*arguments, str(tmp_path / "both.png")]) == 1
+    assert main([*arguments, str(tmp_path / "one.png"), "--picture", "after"]) == 1
+    both, one = (loading.read_image(tmp_path / name) for name in ("both.png", "one.png"))
+    assert one.shape == pair.after.shape
+    assert np.array_equal(one, both[:, -one.shape[1] :])  # the right half of both
+    assert not np.array_equal(one, pair.after)  # boxed
+
+
 def test_many_pairs_go_on_after_a_bad_one(files, capsys):
     folder, _ = files
     (folder / "pairs.csv").write_text(

@@ -83,6 +83,17 @@ def test_bad_files_are_named(tmp_path):
         loading.read_image(tmp_path)
 
 
+def test_a_pair_is_read_like_two_pictures(tmp_path):
+    gray = np.arange(4800, dtype=np.uint16).reshape(60, 80) * 13
+    paths = save(tmp_path / "a.png", PHOTO), save(tmp_path / "b.png", gray)
+    before, after = loading.read_pair(*paths)
+    assert np.array_equal(before, PHOTO)
+    assert np.array_equal(after, loading.read_image(paths[1]))
+    assert before.flags.writeable
+    with pytest.raises(loading.ImageError, match=r"none.png does not exist"):
+        loading.read_pair(paths[0], tmp_path / "none.png")
+
+
 def test_too_many_pixels_are_refused(tmp_path, monkeypatch):
     path = save(tmp_path / "a.png", PHOTO)
     with pytest.raises(loading.ImageError, match="80x60 pixels: at most 1,000"):
