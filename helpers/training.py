@@ -231,7 +231,7 @@ def fit(
     store = _Store(folder, accelerator, plan)
     shown = progress and accelerator.is_main_process
 
-    with store.alone(), progress_bar(epochs * steps_per_epoch, shown) as bar, _memory(batch_size):
+    with store.alone(), _same_sums(on_cpu), progress_bar(epochs * steps_per_epoch, shown) as bar, _memory(batch_size):
         state = store.resume() if resume else store.clear()
         history = state.history
         bar.update(state.epoch * steps_per_epoch + state.step)
@@ -394,6 +394,23 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The parts of the loop
+
+
+@contextlib.contextmanager
+def _same_sums(on_cpu: bool) -> Iterator[None]:
+    """On a CPU, the same bits in every run: gradients of indexed rows are otherwise added in the order in which the
+    threads come to them.
+    """
+    was, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
+    if on_cpu:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # it costs time, and nothing here reads such memory
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(was, warn_only=warned)
+        torch.utils.deterministic.fill_uninitialized_memory = filled
 
 
 def _refuse(train, *, epochs, batch_size, accumulate, precision, schedule) -> None:

@@ -302,6 +302,30 @@ def test_a_frozen_model_is_refused():
         fit(linear().requires_grad_(False))
 
 
+class Rows(torch.nn.Module):
+    """Reads many rows of a small table, so that several threads add to the same gradient."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.out = torch.nn.Embedding(8, 64), torch.nn.Linear(64, 2)
+
+    def forward(self, places):
+        return self.out(self.table.weight[places].tanh().cumsum(dim=1).mean(dim=1))
+
+
+def test_two_trainings_are_bit_for_bit_the_same():
+    drawn = torch.Generator().manual_seed(0)
+    data = [(torch.randint(8, (2000,), generator=drawn), place % 2) for place in range(64)]
+    ends = []
+    for _ in range(4):
+        torch.manual_seed(0)
+        model = Rows()
+        training.fit(model, data, epochs=2, batch_size=16, precision="fp32", progress=False)
+        ends.append(model.table.weight.detach().clone())
+    assert all(torch.equal(ends[0], one) for one in ends[1:])
+    assert not torch.are_deterministic_algorithms_enabled()  # as the caller had it
+
+
 def test_the_random_state_of_the_caller_decides_nothing_but_augmentation():
     def run_after(seed):
         model = linear()
