@@ -57,7 +57,7 @@ def _add_diff(commands) -> None:
     diff.add_argument("--weights", help="of the ResNet50 for features: imagenet or a checkpoint; without it, random")
     diff.add_argument("--output", metavar="PNG", help="write the pictures with the differences boxed")
     shown = "write both side by side, or the after picture alone (both)"
-    diff.add_argument("--picture", choices=("both", "after"), default="both", help=shown)
+    diff.add_argument("--picture", choices=("both", "after"), help=shown)
     diff.add_argument("--json", metavar="FILE", help="write similarity and regions, in pixels of the before image")
     diff.add_argument("--pairs", metavar="CSV|FOLDER", help="compare many pairs: a CSV with before,after, or a folder")
     diff.add_argument("--output-dir", metavar="DIR", help="with --pairs: results.jsonl and one picture a pair go here")
@@ -73,12 +73,14 @@ def _add_diff(commands) -> None:
 
 
 def _diff(options: argparse.Namespace) -> int:
-    single = options.before is not None
+    single, on_dask = options.before is not None, options.workers is not None or options.scheduler
+    if options.picture and (on_dask or not (options.output or options.output_dir)):
+        raise ValueError("--picture goes with --output or --output-dir, and without --workers and --scheduler")
     if options.pairs:
         if single or options.output or options.json or not options.output_dir:
             raise ValueError("--pairs goes with --output-dir, and without image files, --output and --json")
-        return _diff_on_dask(options) if options.workers is not None or options.scheduler else _diff_many(options)
-    if options.workers is not None or options.scheduler:
+        return _diff_on_dask(options) if on_dask else _diff_many(options)
+    if on_dask:
         raise ValueError("--workers and --scheduler go with --pairs")
     if not single or options.after is None:
         raise ValueError("give two image files, or --pairs with --output-dir")
@@ -106,7 +108,7 @@ def _compare(options: argparse.Namespace, before: str | Path, after: str | Path,
     if output:
         from helpers.drawing import draw_regions
 
-        write_image(output, draw_regions(first, second, found, options.picture))
+        write_image(output, draw_regions(first, second, found, options.picture or "both"))
     return {"before": str(before), "after": str(after)} | found.summary()
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import cv2
@@ -204,16 +205,29 @@ def _run(start: gr.Button, stop: gr.Button, work: Callable, inputs: list, output
     What a user can do something about is told in the status, the first of the outputs.
     """
     status = outputs[0]
+    ends: dict[str, Event] = {}  # of the session's work that goes on
 
     @wraps(work)
     def told(*arguments: Any, **options: Any) -> Iterator[Any]:
+        session = next(one.session_hash for one in arguments if isinstance(one, gr.Request))
+        ended = ends[session] = Event()
         try:
             yield from work(*arguments, **options)
         except (ValueError, OSError) as error:
             yield {status: _say(str(error), "alert")}
+        finally:  # also where gradio closes the generator
+            ended.set()
+            ends.pop(session, None)
+
+    def stopped(request: gr.Request) -> str:
+        """Waits for the work's last word, which may still be on its way when the button is pressed."""
+        if ended := ends.get(request.session_hash):
+            ended.wait()
+        return _say("Stopped.")
 
     event = start.click(told, inputs, outputs, show_progress_on=[status], trigger_mode="always_last")
-    stop.click(lambda: _say("Stopped."), None, status, cancels=[event])
+    stop.click(None, cancels=[event])  # apart, as gradio would cancel only when what is called beside it is done
+    stop.click(stopped, None, status)
 
 
 def _controls() -> list[Any]:

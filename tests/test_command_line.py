@@ -71,6 +71,8 @@ def test_classic_methods_and_align(files, method, capsys):
         (["before.png", "after.png", "--output-dir", "x"], "--output-dir goes with --pairs"),
         (["before.png", "after.png", "--json", "nowhere/x.json"], "nowhere is no folder"),
         (["before.png", "after.png", "--sensitivity", "0"], "sensitivity is 0.0"),
+        (["before.png", "after.png", "--picture", "after"], "--picture goes with --output"),
+        (["--pairs", "x", "--output-dir", "x", "--workers", "1", "--picture", "after"], "--picture goes with --output"),
         (["--pairs", "absent.csv", "--output-dir", "x"], "absent.csv does not exist"),
     ],
 )

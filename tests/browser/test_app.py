@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from browsing import PATIENCE, SCREENSHOTS, barriers, opened
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from helpers import plotting, scenes, surfaces
 from helpers.differences import detect
@@ -199,7 +199,11 @@ def test_work_is_cancelled(browser, app, tmp_path):
     put(page, "Pictures or a zip", tmp_path / "pairs.zip")
     press(page, "Compare all")
     expect(page.get_by_text(re.compile(r"\d+ of 40 pairs"))).to_be_visible()
+    held: list[Route] = []
+    page.route("**/cancel", lambda route: held.append(route))
     press(page, "Cancel")
+    page.wait_for_timeout(2000)  # on a slow line more pairs are compared after the button was pressed
+    held[0].continue_()
     expect(page.get_by_text("Stopped.")).to_be_visible()
     page.wait_for_timeout(3000)
     assert page.get_by_label("What differs in each pair").locator("tr").count() < 40
