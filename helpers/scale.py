@@ -216,11 +216,15 @@ def _open(folder: Path, options: dict[str, Any]) -> Iterator[_Store]:
 @contextmanager
 def connected(scheduler: str | None, workers: int | None) -> Iterator[Any]:
     """A client of the cluster at an address, or of a new one on this machine."""
+    import dask
     from dask.distributed import Client, LocalCluster
 
     if scheduler is None:
         options = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
-        with LocalCluster(n_workers=workers, **options) as cluster, Client(cluster) as client:
+        # A worker that died is started again. By default Dask gives up one that is away 15 seconds after it once died,
+        # even if it is away for another death; where all are given up, nothing would ever go on.
+        patient = dask.config.set({"distributed.deploy.lost-worker-timeout": "365 days"})
+        with patient, LocalCluster(n_workers=workers, **options) as cluster, Client(cluster) as client:
             yield client
         return
     try:

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import dask
 import pytest
 from dask.distributed import LocalCluster
 from pyarrow import parquet
@@ -113,6 +114,15 @@ def test_the_pairs_of_a_killed_worker_are_done_again(tmp_path):
     assert (tmp_path / "flag").exists(), "no worker was killed"
     assert (outcome.same, outcome.bad) == (200, [])
     assert Counter((row["before"], row["after"]) for row in rows(tmp_path / "out")) == Counter(numbers)
+
+
+def test_a_worker_that_is_long_in_coming_back_is_not_given_up(tmp_path):
+    """On a busy machine a start takes longer than Dask waits; so does any start where it waits a tenth of a second."""
+    hasty = dask.config.set({"distributed.deploy.lost-worker-timeout": "0.1s"})
+    with hasty, scale.connected(None, 1) as client:
+        task = client.submit(dying_once, "17", "17", {"flag": str(tmp_path / "flag")})
+        assert task.result(timeout=60)["before"] == "17"
+    assert (tmp_path / "flag").exists(), "no worker was killed"
 
 
 def poisonous(before, after, options):
