@@ -217,7 +217,8 @@ def _run(start: gr.Button, stop: gr.Button, work: Callable, inputs: list, output
             yield {status: _say(str(error), "alert")}
         finally:  # also where gradio closes the generator
             ended.set()
-            ends.pop(session, None)
+            if ends.get(session) is ended:  # not that of work begun since
+                del ends[session]
 
     def stopped(request: gr.Request) -> str:
         """Waits for the work's last word, which may still be on its way when the button is pressed."""

@@ -201,7 +201,8 @@ def test_work_is_cancelled(browser, app, tmp_path):
     expect(page.get_by_text(re.compile(r"\d+ of 40 pairs"))).to_be_visible()
     held: list[Route] = []
     page.route("**/cancel", lambda route: held.append(route))
-    press(page, "Cancel")
+    with page.expect_request("**/cancel"):
+        press(page, "Cancel")
     page.wait_for_timeout(2000)  # on a slow line more pairs are compared after the button was pressed
     held[0].continue_()
     expect(page.get_by_text("Stopped.")).to_be_visible()
