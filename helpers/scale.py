@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -68,7 +69,7 @@ def compare_pairs(
     options : of `differences.detect`.
     scheduler : address of a Dask scheduler, as "tcp://10.0.0.1:8786"; None starts a cluster on this machine.
     workers : processes of that cluster, 1 or more; None takes one a core.
-    announce : told where the dashboard is.
+    announce : told where the dashboard is, and where a cluster has no worker yet, for which the pairs then wait.
     progress : told after each task how many pairs it had.
     compare : before, after, options -> a record; None takes `compare_files`.
 
@@ -80,13 +81,14 @@ def compare_pairs(
     ------
     ValueError
         Another run has the folder, it was begun with other options, or the scheduler cannot be reached.
+    ConnectionError
+        The scheduler was lost on the way. What had come is kept, and another run goes on from there.
     """
     options = dict(options or {})
     with _open(Path(folder), options) as store:
         missing = store.missing(pairs)
         if missing:
-            with connected(scheduler, workers) as client:
-                announce(f"dashboard: {client.dashboard_link}")
+            with connected(scheduler, workers, announce) as client:
                 for records in _answers(client, missing, compare or compare_files, options):
                     store.keep(records)
                     progress(len(records))
@@ -214,8 +216,16 @@ def _open(folder: Path, options: dict[str, Any]) -> Iterator[_Store]:
 
 
 @contextmanager
-def connected(scheduler: str | None, workers: int | None) -> Iterator[Any]:
-    """A client of the cluster at an address, or of a new one on this machine."""
+def connected(scheduler: str | None, workers: int | None, announce: Callable[[str], None]) -> Iterator[Any]:
+    """A client of the cluster at an address, or of a new one on this machine; its dashboard is announced.
+
+    Raises
+    ------
+    ValueError
+        There is no scheduler at the address.
+    ConnectionError
+        There was one, and it is gone.
+    """
     import dask
     from dask.distributed import Client, LocalCluster
 
@@ -225,6 +235,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Any]:
         # even if it is away for another death; where all are given up, nothing would ever go on.
         patient = dask.config.set({"distributed.deploy.lost-worker-timeout": "365 days"})
         with patient, LocalCluster(n_workers=workers, **options) as cluster, Client(cluster) as client:
+            announce(f"dashboard: {client.dashboard_link}")
             yield client
         return
     try:
@@ -234,8 +245,30 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Any]:
             f"there is no Dask scheduler at {scheduler!r}: start one with `dask scheduler`, and give its address, as"
             " tcp://127.0.0.1:8786"
         ) from error
-    with client:
+    with client, _lost(client, scheduler):
+        announce(f"dashboard: {client.dashboard_link}")
+        if not client.nthreads():
+            announce(f"the cluster has no worker yet, and all waits for one: start it with `dask worker {scheduler}`")
         yield client
+
+
+@contextmanager
+def _lost(client: Any, scheduler: str) -> Iterator[None]:
+    """An error of a client that its scheduler has left says so."""
+    from distributed.client import FutureCancelledError
+
+    try:
+        yield
+    except Exception as error:
+        if client.status == "running" and not isinstance(error, FutureCancelledError):
+            raise
+        logging.disable(logging.ERROR)  # of each connection that fails now there would be a traceback
+        client.close(timeout=1)
+        logging.disable(logging.NOTSET)
+        raise ConnectionError(
+            f"the Dask scheduler at {scheduler!r} was lost: see that it runs, and give the same command again; it goes"
+            " on where this one stopped"
+        ) from error
 
 
 def _answers(

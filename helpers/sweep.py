@@ -54,7 +54,7 @@ def sweep(
     scheduler : address of a Dask scheduler whose workers see the course and the folder under the same names; None
         starts a cluster on this machine.
     workers : runs at a time on that cluster, 1 or more. A notebook on a CPU uses all of its cores by itself.
-    announce : told where the dashboard is.
+    announce : told where the dashboard is, and where a cluster has no worker yet, for which the runs then wait.
     progress : told of each run that ends.
 
     Returns
@@ -62,14 +62,18 @@ def sweep(
     pandas DataFrame
         A row a run, in the order of `rows`: its parameters, the value of each check of the notebook, "seconds",
         "error" (empty, or which cell failed and how).
+
+    Raises
+    ------
+    ConnectionError
+        The scheduler was lost on the way. The runs that ended are kept, and another sweep goes on from there.
     """
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with alone(folder, folder / ".lock"):
         missing = [row for row in rows if _earlier(folder, row) is None]
         if missing:
-            with scale.connected(scheduler, workers) as client:
-                announce(f"dashboard: {client.dashboard_link}")
+            with scale.connected(scheduler, workers, announce) as client:
                 for _ in _executed(client, notebook, missing, folder):
                     progress(1)
         table = pandas.DataFrame([row | _read(folder, row) for row in rows])
@@ -114,7 +118,9 @@ def _executed(client: Any, notebook: Path, rows: Sequence[dict[str, Any]], folde
     from dask.distributed import as_completed
 
     tasks = [client.submit(_execute, notebook, row, folder / _name(row), pure=False) for row in rows]
-    for _ in as_completed(tasks):
+    for task in as_completed(tasks):
+        if task.cancelled():
+            task.result()  # raises: the scheduler was lost, and with it the news of all runs
         yield
 
 

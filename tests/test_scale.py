@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -119,7 +120,7 @@ def test_the_pairs_of_a_killed_worker_are_done_again(tmp_path):
 def test_a_worker_that_is_long_in_coming_back_is_not_given_up(tmp_path):
     """On a busy machine a start takes longer than Dask waits; so does any start where it waits a tenth of a second."""
     hasty = dask.config.set({"distributed.deploy.lost-worker-timeout": "0.1s"})
-    with hasty, scale.connected(None, 1) as client:
+    with hasty, scale.connected(None, 1, print) as client:
         task = client.submit(dying_once, "17", "17", {"flag": str(tmp_path / "flag")})
         assert task.result(timeout=60)["before"] == "17"
     assert (tmp_path / "flag").exists(), "no worker was killed"
@@ -240,3 +241,35 @@ def test_workers_that_come_later_get_their_share(tmp_path, monkeypatch):
         scale.compare_pairs(numbers, tmp_path / "out", **ways, compare=beginning, progress=one_more)
     began = sorted(row["similarity"] for row in rows(tmp_path / "out"))
     assert min(later - sooner for sooner, later in itertools.pairwise(began)) < 0.25, "never two at a time"
+
+
+def test_a_cluster_without_a_worker_is_told_of_and_waited_for(pairs, tmp_path):
+    told = []
+    with LocalCluster(n_workers=0, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster:
+
+        def announce(text):
+            told.append(text)
+            if "no worker" in text:
+                cluster.scale(1)
+
+        outcome = scale.compare_pairs(pairs, tmp_path / "out", scheduler=cluster.scheduler_address, announce=announce)
+        assert f"start it with `dask worker {cluster.scheduler_address}`" in told[1]
+    assert (outcome.differ, outcome.same) == (4, 1)
+
+
+def test_a_scheduler_that_is_lost_is_told_of_and_what_had_come_is_kept(tmp_path, mortal, scheduler, caplog):
+    address, process = mortal
+    numbers = [(str(number), str(number)) for number in range(200)]
+    ways = {"compare": beginning, "announce": lambda text: None}
+
+    def kill(count):
+        process.kill()
+
+    with pytest.raises(ConnectionError, match=f"the Dask scheduler at '{address}' was lost: .* goes on where"):
+        scale.compare_pairs(numbers, tmp_path / "out", scheduler=address, progress=kill, **ways)
+    assert [one.message for one in caplog.records if one.levelno >= logging.ERROR] == []  # the sentence says it
+    kept = len(rows(tmp_path / "out"))
+    assert scale.BATCH <= kept < 200
+    outcome = scale.compare_pairs(numbers[: kept + 2], tmp_path / "out", scheduler=scheduler, **ways)
+    assert outcome.earlier + 2 >= kept
+    assert len({row["before"] for row in rows(tmp_path / "out")}) == len(rows(tmp_path / "out")) >= kept + 2

@@ -71,6 +71,15 @@ def test_a_killed_sweep_goes_on(notebook, tmp_path):
     assert set(tried) == {"1", "2", "3"}
 
 
+def test_a_lost_scheduler_is_told_of_and_no_failure_of_the_runs(notebook, tmp_path, mortal):
+    address, process = mortal
+    rows, out = runs(tmp_path, 1, 2, 3, 4), tmp_path / "out"
+    with pytest.raises(ConnectionError, match=f"the Dask scheduler at '{address}' was lost"):
+        sweep.sweep(notebook, rows, out, scheduler=address, progress=lambda count: process.kill())
+    assert not (out / "results.csv").exists()
+    assert sweep.sweep(notebook, rows, out)["square"].tolist() == [1, 4, 9, 16]
+
+
 def test_the_table_of_parameters(notebook, tmp_path):
     table = tmp_path / "rows.csv"
     table.write_text("X,BELOW\n1,\n2.5,20\n1,\n")
