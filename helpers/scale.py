@@ -80,7 +80,8 @@ def compare_pairs(
     Raises
     ------
     ValueError
-        Another run has the folder, it was begun with other options, or the scheduler cannot be reached.
+        Another run has the folder, it was begun with other options, the scheduler cannot be reached, or the cluster
+        does not know the course.
     ConnectionError
         The scheduler was lost on the way. What had come is kept, and another run goes on from there.
     """
@@ -222,7 +223,7 @@ def connected(scheduler: str | None, workers: int | None, announce: Callable[[st
     Raises
     ------
     ValueError
-        There is no scheduler at the address.
+        There is no scheduler at the address, or the cluster does not know the course.
     ConnectionError
         There was one, and it is gone.
     """
@@ -245,20 +246,28 @@ def connected(scheduler: str | None, workers: int | None, announce: Callable[[st
             f"there is no Dask scheduler at {scheduler!r}: start one with `dask scheduler`, and give its address, as"
             " tcp://127.0.0.1:8786"
         ) from error
-    with client, _lost(client, scheduler):
+    with client, _told(client, scheduler):
         announce(f"dashboard: {client.dashboard_link}")
         if not client.nthreads():
             announce(f"the cluster has no worker yet, and all waits for one: start it with `dask worker {scheduler}`")
+            client.wait_for_workers(1)
+        for where in (client.run_on_scheduler, client.run):  # a worker that does not know its task would just end
+            where(__import__, __name__)
         yield client
 
 
 @contextmanager
-def _lost(client: Any, scheduler: str) -> Iterator[None]:
-    """An error of a client that its scheduler has left says so."""
+def _told(client: Any, scheduler: str) -> Iterator[None]:
+    """What goes wrong with somebody's cluster, in a sentence: it does not know the course, or its scheduler is gone."""
     from distributed.client import FutureCancelledError
 
     try:
         yield
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"the Dask cluster at {scheduler!r} does not know the course ({error}): start its scheduler and its workers"
+            " in the course's folder with PYTHONPATH=."
+        ) from error
     except Exception as error:
         if client.status == "running" and not isinstance(error, FutureCancelledError):
             raise

@@ -65,6 +65,8 @@ def sweep(
 
     Raises
     ------
+    ValueError
+        There is no scheduler at the address, or the cluster does not know the course.
     ConnectionError
         The scheduler was lost on the way. The runs that ended are kept, and another sweep goes on from there.
     """

@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,19 +26,24 @@ def real_data() -> Path:
     return REAL
 
 
-@pytest.fixture
-def mortal(tmp_path):
-    """A Dask scheduler with one worker, for a test to kill: its address, and its process."""
-    where = tmp_path / "scheduler.json"
+@contextmanager
+def cluster(folder: Path, *strangers: str) -> Iterator[tuple[str, subprocess.Popen]]:
+    """A Dask scheduler with one worker: its address and its process. Of the strangers, "scheduler" or "worker", neither
+    knows the course.
+    """
+    where = folder / "scheduler.json"
     known = os.pathsep.join([str(ROOT), str(ROOT / "tests")])  # a test's own functions run on the worker
-    start = {"cwd": ROOT, "env": os.environ | {"PYTHONPATH": known}, "stderr": subprocess.DEVNULL}
-    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
-    scheduler = subprocess.Popen([*command, "--no-dashboard", "--scheduler-file", where], **start)
+
+    def start(which: str, *options: object) -> subprocess.Popen:
+        environment = os.environ | {"PYTHONPATH": "" if which in strangers else known}
+        command = [sys.executable, "-m", f"distributed.cli.dask_{which}", "--no-dashboard", *map(str, options)]
+        return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+
+    scheduler = start("scheduler", "--host", "127.0.0.1", "--port", 0, "--scheduler-file", where)
     while not where.is_file():
         assert scheduler.poll() is None
         time.sleep(0.05)
-    command = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", where, "--nthreads", "1"]
-    worker = subprocess.Popen([*command, "--no-dashboard"], **start)
+    worker = start("worker", "--scheduler-file", where, "--nthreads", 1)
     yield json.loads(where.read_text())["address"], scheduler
     for process in (worker, scheduler):
         process.terminate()

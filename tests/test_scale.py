@@ -13,6 +13,7 @@ from pathlib import Path
 
 import dask
 import pytest
+from conftest import cluster
 from dask.distributed import LocalCluster
 from pyarrow import parquet
 
@@ -257,19 +258,29 @@ def test_a_cluster_without_a_worker_is_told_of_and_waited_for(pairs, tmp_path):
     assert (outcome.differ, outcome.same) == (4, 1)
 
 
-def test_a_scheduler_that_is_lost_is_told_of_and_what_had_come_is_kept(tmp_path, mortal, scheduler, caplog):
-    address, process = mortal
+def test_a_scheduler_that_is_lost_is_told_of_and_what_had_come_is_kept(tmp_path, scheduler, caplog):
     numbers = [(str(number), str(number)) for number in range(200)]
     ways = {"compare": beginning, "announce": lambda text: None}
-
-    def kill(count):
-        process.kill()
-
-    with pytest.raises(ConnectionError, match=f"the Dask scheduler at '{address}' was lost: .* goes on where"):
-        scale.compare_pairs(numbers, tmp_path / "out", scheduler=address, progress=kill, **ways)
+    with cluster(tmp_path) as (address, process):
+        ways["progress"] = lambda count: process.kill()
+        with pytest.raises(ConnectionError, match=f"the Dask scheduler at '{address}' was lost"):
+            scale.compare_pairs(numbers, tmp_path / "out", scheduler=address, **ways)
     assert [one.message for one in caplog.records if one.levelno >= logging.ERROR] == []  # the sentence says it
     kept = len(rows(tmp_path / "out"))
     assert scale.BATCH <= kept < 200
+    ways["progress"] = lambda count: None
     outcome = scale.compare_pairs(numbers[: kept + 2], tmp_path / "out", scheduler=scheduler, **ways)
     assert outcome.earlier + 2 >= kept
     assert len({row["before"] for row in rows(tmp_path / "out")}) == len(rows(tmp_path / "out")) >= kept + 2
+
+
+@pytest.mark.parametrize("stranger", ["scheduler", "worker"])
+def test_a_cluster_that_does_not_know_the_course_is_told_of(pairs, tmp_path, capsys, stranger):
+    with cluster(tmp_path, stranger) as (address, _):
+        out = str(tmp_path / "out")
+        assert main(["diff", "--pairs", str(tmp_path), "--scheduler", address, "--output-dir", out]) == 2
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        f"helpers: the Dask cluster at '{address}' does not know the course (No module named 'helper"
+    )
+    assert line.endswith("start its scheduler and its workers in the course's folder with PYTHONPATH=.")
