@@ -21,6 +21,6 @@ def pytest_runtest_call(item):
     if outputs is not None:
         committed = SimpleNamespace(cells=[item.cell])
         fresh = SimpleNamespace(cells=[NotebookNode({**item.cell, "outputs": outputs})])
-        faults = checks.figures_differ(committed, fresh)
+        faults = checks.figures_differ(committed, fresh, checks.LEAST_SSIM)
         assert not faults, faults
     return result

@@ -115,7 +115,7 @@ def test_colab_installs_only_what_is_missing(tmp_path, monkeypatch):
     assert f"numpy=={np.__version__}" in (tmp_path / "build" / "keep.txt").read_text()
 
 
-def test_requirements_hold_the_tested_versions():
+def test_requirements_admit_the_tested_versions_and_these():
     import importlib.metadata
 
     from packaging.requirements import Requirement
@@ -126,9 +126,8 @@ def test_requirements_hold_the_tested_versions():
     )
     for line in lines:
         requirement = Requirement(line)
-        installed = importlib.metadata.version(requirement.name)
-        assert installed in requirement.specifier
-        assert pins[requirement.name.lower()] == installed.lower()
+        for version in (importlib.metadata.version(requirement.name), pins[requirement.name.lower()]):
+            assert version in requirement.specifier, requirement
 
 
 FLOORS = [
