@@ -243,13 +243,16 @@ def connected(scheduler: str | None, workers: int | None, announce: Callable[[st
         client = Client(scheduler, timeout=10)
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"there is no Dask scheduler at {scheduler!r}: start one with `dask scheduler`, and give its address, as"
-            " tcp://127.0.0.1:8786"
+            f"there is no Dask scheduler at {scheduler!r}: start one in the course's folder with `PYTHONPATH=. dask"
+            " scheduler`, and give its address, as tcp://127.0.0.1:8786"
         ) from error
     with client, _told(client, scheduler):
         announce(f"dashboard: {client.dashboard_link}")
         if not client.nthreads():
-            announce(f"the cluster has no worker yet, and all waits for one: start it with `dask worker {scheduler}`")
+            announce(
+                "the cluster has no worker yet, and all waits for one: start it in the course's folder with"
+                f" `PYTHONPATH=. dask worker {scheduler}`"
+            )
             client.wait_for_workers(1)
         for where in (client.run_on_scheduler, client.run):  # a worker that does not know its task would just end
             where(__import__, __name__)

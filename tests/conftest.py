@@ -27,7 +27,7 @@ def real_data() -> Path:
 
 
 @contextmanager
-def cluster(folder: Path, *strangers: str) -> Iterator[tuple[str, subprocess.Popen]]:
+def dask_cluster(folder: Path, *strangers: str) -> Iterator[tuple[str, subprocess.Popen]]:
     """A Dask scheduler with one worker: its address and its process. Of the strangers, "scheduler" or "worker", neither
     knows the course.
     """
@@ -39,15 +39,17 @@ def cluster(folder: Path, *strangers: str) -> Iterator[tuple[str, subprocess.Pop
         command = [sys.executable, "-m", f"distributed.cli.dask_{which}", "--no-dashboard", *map(str, options)]
         return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
 
-    scheduler = start("scheduler", "--host", "127.0.0.1", "--port", 0, "--scheduler-file", where)
-    while not where.is_file():
-        assert scheduler.poll() is None
-        time.sleep(0.05)
-    worker = start("worker", "--scheduler-file", where, "--nthreads", 1)
-    yield json.loads(where.read_text())["address"], scheduler
-    for process in (worker, scheduler):
-        process.terminate()
-        process.wait()
+    processes = [start("scheduler", "--host", "127.0.0.1", "--port", 0, "--scheduler-file", where)]
+    try:
+        while not (where.is_file() and where.read_text().endswith("}")):
+            assert processes[0].poll() is None
+            time.sleep(0.05)
+        processes.append(start("worker", "--scheduler-file", where, "--nthreads", 1))
+        yield json.loads(where.read_text())["address"], processes[0]
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait()
 
 
 def run_offline(notebook: Path, build: Path, *arguments: str) -> subprocess.CompletedProcess:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import dask
 import pytest
-from conftest import cluster
+from conftest import dask_cluster
 from dask.distributed import LocalCluster
 from pyarrow import parquet
 
@@ -254,14 +254,14 @@ def test_a_cluster_without_a_worker_is_told_of_and_waited_for(pairs, tmp_path):
                 cluster.scale(1)
 
         outcome = scale.compare_pairs(pairs, tmp_path / "out", scheduler=cluster.scheduler_address, announce=announce)
-        assert f"start it with `dask worker {cluster.scheduler_address}`" in told[1]
+        assert f"`PYTHONPATH=. dask worker {cluster.scheduler_address}`" in told[1]
     assert (outcome.differ, outcome.same) == (4, 1)
 
 
 def test_a_scheduler_that_is_lost_is_told_of_and_what_had_come_is_kept(tmp_path, scheduler, caplog):
     numbers = [(str(number), str(number)) for number in range(200)]
     ways = {"compare": beginning, "announce": lambda text: None}
-    with cluster(tmp_path) as (address, process):
+    with dask_cluster(tmp_path) as (address, process):
         ways["progress"] = lambda count: process.kill()
         with pytest.raises(ConnectionError, match=f"the Dask scheduler at '{address}' was lost"):
             scale.compare_pairs(numbers, tmp_path / "out", scheduler=address, **ways)
@@ -276,7 +276,7 @@ def test_a_scheduler_that_is_lost_is_told_of_and_what_had_come_is_kept(tmp_path,
 
 @pytest.mark.parametrize("stranger", ["scheduler", "worker"])
 def test_a_cluster_that_does_not_know_the_course_is_told_of(pairs, tmp_path, capsys, stranger):
-    with cluster(tmp_path, stranger) as (address, _):
+    with dask_cluster(tmp_path, stranger) as (address, _):
         out = str(tmp_path / "out")
         assert main(["diff", "--pairs", str(tmp_path), "--scheduler", address, "--output-dir", out]) == 2
     *_, line = capsys.readouterr().err.splitlines()

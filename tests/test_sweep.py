@@ -8,7 +8,7 @@ import time
 
 import pandas
 import pytest
-from conftest import ROOT, cluster
+from conftest import ROOT, dask_cluster
 from test_notebooks import write_notebook
 
 from helpers import course, sweep
@@ -73,14 +73,17 @@ def test_a_killed_sweep_goes_on(notebook, tmp_path):
 
 def test_a_lost_scheduler_is_told_of_and_no_failure_of_the_runs(notebook, tmp_path):
     rows, out = runs(tmp_path, 1, 2, 3, 4), tmp_path / "out"
-    with cluster(tmp_path) as (address, process), pytest.raises(ConnectionError, match="Dask scheduler at .* was lost"):
+    with (
+        dask_cluster(tmp_path) as (address, process),
+        pytest.raises(ConnectionError, match="Dask scheduler at .* was lost"),
+    ):
         sweep.sweep(notebook, rows, out, scheduler=address, progress=lambda count: process.kill())
     assert not (out / "results.csv").exists()
     assert sweep.sweep(notebook, rows, out)["square"].tolist() == [1, 4, 9, 16]
 
 
 def test_a_worker_that_does_not_know_the_course_is_told_of(notebook, tmp_path):
-    with cluster(tmp_path, "worker") as (address, _), pytest.raises(ValueError, match="does not know the course"):
+    with dask_cluster(tmp_path, "worker") as (address, _), pytest.raises(ValueError, match="does not know the course"):
         sweep.sweep(notebook, runs(tmp_path, 1, 2), tmp_path / "out", scheduler=address)
 
 
