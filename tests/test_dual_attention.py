@@ -13,10 +13,10 @@ import pytest
 from conftest import ROOT
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-import keras  # noqa: E402
-
 from helpers import loading, surfaces  # noqa: E402
 from helpers.models import dual_attention as dual  # noqa: E402
+
+keras = dual.keras
 
 
 def sigmoid(values):
@@ -206,6 +206,25 @@ def test_options_out_of_range_are_named(options, message):
         dual.ChannelAttention(0)
     with pytest.raises(ValueError, match="size is 4: give an odd number"):
         dual.SpatialAttention(4)
+
+
+BESIDE_PYTORCH = """
+import sys
+import numpy as np
+from helpers.models import dual_attention as dual
+
+assert "torch" not in sys.modules
+from helpers.models import dbt_resnet50, ddla, resnet18, tblip2
+
+compiled = dual.tf.function(lambda x: x * 2 + 1, jit_compile=True)
+print(float(compiled(dual.tf.constant(3.0))), dual.predict(dual.build(32), np.zeros((2, 32, 32, 3), "f4")).shape)
+"""
+
+
+def test_keras_and_pytorch_work_in_one_process():
+    done = subprocess.run([sys.executable, "-c", BESIDE_PYTORCH], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "7.0 (2,)\n"
 
 
 def test_no_other_helper_imports_tensorflow():

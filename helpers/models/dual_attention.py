@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 # TensorFlow takes oneDNN's convolutions by itself only where there is AVX-512; with AVX2 alone they are faster, too.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 with quiet_stderr():
+    # TensorFlow and PyTorch's Triton each bring an LLVM. If TensorFlow's comes first, the second one ends the process.
+    if "tensorflow" not in sys.modules:
+        with suppress(ImportError):
+            import triton._C.libtriton  # noqa: F401
     import keras
     import tensorflow as tf
     from keras import layers, ops
