@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -246,7 +246,7 @@ def connected(scheduler: str | None, workers: int | None, announce: Callable[[st
             f"there is no Dask scheduler at {scheduler!r}: start one in the course's folder with `PYTHONPATH=. dask"
             " scheduler`, and give its address, as tcp://127.0.0.1:8786"
         ) from error
-    with client, _told(client, scheduler):
+    with client, _lost(client, scheduler):
         announce(f"dashboard: {client.dashboard_link}")
         if not client.nthreads():
             announce(
@@ -254,29 +254,34 @@ def connected(scheduler: str | None, workers: int | None, announce: Callable[[st
                 f" `PYTHONPATH=. dask worker {scheduler}`"
             )
             client.wait_for_workers(1)
-        for where in (client.run_on_scheduler, client.run):  # a worker that does not know its task would just end
-            where(__import__, __name__)
+        try:  # a scheduler could not read the tasks, and a worker would just end
+            for everywhere in (client.run_on_scheduler, client.run):
+                everywhere(__import__, __name__)
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                f"the Dask cluster at {scheduler!r} does not know the course ({error}): start its scheduler and its"
+                " workers in the course's folder with PYTHONPATH=."
+            ) from error
         yield client
 
 
 @contextmanager
-def _told(client: Any, scheduler: str) -> Iterator[None]:
-    """What goes wrong with somebody's cluster, in a sentence: it does not know the course, or its scheduler is gone."""
+def _lost(client: Any, scheduler: str) -> Iterator[None]:
+    """An error of a client whose scheduler is gone says so."""
     from distributed.client import FutureCancelledError
 
     try:
         yield
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            f"the Dask cluster at {scheduler!r} does not know the course ({error}): start its scheduler and its workers"
-            " in the course's folder with PYTHONPATH=."
-        ) from error
     except Exception as error:
         if client.status == "running" and not isinstance(error, FutureCancelledError):
             raise
+        before = logging.root.manager.disable
         logging.disable(logging.ERROR)  # of each connection that fails now there would be a traceback
-        client.close(timeout=1)
-        logging.disable(logging.NOTSET)
+        try:
+            with suppress(TimeoutError):
+                client.close(timeout=1)
+        finally:
+            logging.disable(before)
         raise ConnectionError(
             f"the Dask scheduler at {scheduler!r} was lost: see that it runs, and give the same command again; it goes"
             " on where this one stopped"

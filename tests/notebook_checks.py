@@ -22,8 +22,9 @@ from helpers.differences import structural_difference
 
 ROOT = Path(__file__).resolve().parents[1]
 MEGABYTE = 1_000_000
+SIMILAR = 0.98  # SSIM from which two figures look the same
 # Figures are committed as Matplotlib 3.11 draws them; before it, text was laid out otherwise (SSIM 0.75 to 0.96).
-LEAST_SSIM = 0.98 if matplotlib.__version_info__[:2] >= (3, 11) else -1.0
+LEAST_SSIM = SIMILAR if matplotlib.__version_info__[:2] >= (3, 11) else -1.0
 
 
 def code_cells(notebook) -> list:
@@ -198,7 +199,7 @@ def figures(notebook) -> dict[int, list[np.ndarray]]:
     return found
 
 
-def figures_differ(committed, fresh, least: float = 0.98) -> list[str]:
+def figures_differ(committed, fresh, least: float = SIMILAR) -> list[str]:
     """Compare the figures of two executions of a notebook by number, size and SSIM; a fault names the cell."""
     faults = []
     old, new = figures(committed), figures(fresh)
