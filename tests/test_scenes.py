@@ -7,7 +7,7 @@ from dataclasses import fields
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from helpers import scenes
@@ -32,6 +32,7 @@ def test_a_pair_follows_from_its_seed_alone(make):
 
 
 @settings(max_examples=40, deadline=None)
+@example(seed=1567, kind="added", size=64)  # a star whose tip is partly covered three pixels beyond its mask
 @given(seed=st.integers(0, 10**6), kind=st.sampled_from(scenes.KINDS), size=st.sampled_from([64, 96, (80, 120)]))
 def test_pixels_differ_exactly_where_the_masks_say(seed, kind, size):
     pair = scenes.scene_pair(seed, size=size, kinds=(kind,))
@@ -40,7 +41,8 @@ def test_pixels_differ_exactly_where_the_masks_say(seed, kind, size):
     assert len(change.masks_before) == (2 if kind == "moved" else 1)
     truth = np.logical_or.reduce(change.masks_before)
     differs = (pair.before != pair.after).any(axis=2)
-    near = cv2.dilate(truth.view(np.uint8), np.ones((5, 5), np.uint8)) > 0  # partly covered pixels at edges and tips
+    # Partly covered pixels are outside of the mask: at an edge the next one, at the tip of a star up to three.
+    near = cv2.dilate(truth.view(np.uint8), np.ones((7, 7), np.uint8)) > 0
     assert differs.any()
     assert not differs[~near].any()
     if kind in ("added", "removed", "moved"):
