@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import configparser
 import datetime
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -18,11 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tables
 
 from helpers import course
-from helpers.runtime import ROOT, read_json, write_json
+from helpers.runtime import ROOT, cores, read_json, write_json
 from helpers.website import cells_of
 
-CORES = len(os.sched_getaffinity(0))
-BUILD = ROOT / "build" / f"cores_{CORES}"
+BUILD = ROOT / "build" / f"cores_{cores()}"
 IGNORED = {"nbval-ignore-output", "injected-parameters"}
 RULES = configparser.ConfigParser(interpolation=None)
 RULES.read_string((ROOT / "tests" / "nbval_sanitize.cfg").read_text())
@@ -82,7 +80,7 @@ def main(selections: list[str]) -> None:
         rows = {one["notebook"]: one for one in (read_json(kept) if kept.is_file() else [])} | {path.stem: row}
         rows = [rows[name] for name in sorted(rows)]
         write_json(kept, rows)
-        tables.write(f"course, cores: {CORES}", [tables.about("torch", "tensorflow"), "", *table(rows)])
+        tables.write(f"course, cores: {cores()}", [tables.about("torch", "tensorflow"), "", *table(rows)])
         print(row, file=sys.stderr, flush=True)
 
 

@@ -378,6 +378,8 @@ def _add_course(commands) -> None:
     course.add_argument("--build", default="build", metavar="DIR", help="where everything goes (build)")
     course.add_argument("--save", action="store_true", help="put the executed notebooks back, ready to commit")
     course.add_argument("--solutions", action="store_true", help="the solutions to the exercises instead")
+    several = "notebooks at a time, a share of the cores each (2 in the quick profile where memory allows, else 1)"
+    course.add_argument("--jobs", type=int, metavar="N", help=several)
     course.set_defaults(run=_course)
 
 
@@ -387,7 +389,11 @@ def _course(options: argparse.Namespace) -> int:
     parameters = dict(options.parameter)
     if not options.solutions:  # they have no profile: they are what a reader tries out
         parameters = {"PROFILE": options.profile} | parameters
-    return run(options.notebook, parameters, Path(options.build), save=options.save, solutions=options.solutions)
+    # What is kept is what a reader sees of a notebook that has the computer to itself.
+    two = parameters.get("PROFILE") == "quick" and not options.save
+    jobs = options.jobs if options.jobs is not None else 1 + two
+    where = {"save": options.save, "solutions": options.solutions, "jobs": jobs}
+    return run(options.notebook, parameters, Path(options.build), **where)
 
 
 def _add_site(commands) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import io
+import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +20,10 @@ from typing import Any
 
 from helpers import website
 from helpers.journal import alone
-from helpers.runtime import ROOT, rank, read_json, write_whole
+from helpers.runtime import ROOT, cores, rank, read_json, write_whole
 
 NOTEBOOKS = ROOT / "notebooks"
+ROOM = 4_500_000_000  # bytes that have to be free for each notebook where several run at a time
 
 
 @dataclass
@@ -52,6 +55,7 @@ def run(
     folder: Path = NOTEBOOKS,
     save: bool = False,
     solutions: bool = False,
+    jobs: int = 1,
 ) -> int:
     """Execute the selected notebooks into `build`, make the site in `build/site`, print a table.
 
@@ -67,6 +71,7 @@ def run(
         `images/` of their output folder into the project's: that is how a changed notebook is made ready to commit.
         Only with the default parameters.
     solutions : execute the solutions to the exercises, in `solutions/` of the folder, instead of the notebooks.
+    jobs : notebooks at a time, 1 or more, as `execute_all` takes them; fewer where cores or free memory are short.
 
     Returns
     -------
@@ -76,9 +81,11 @@ def run(
     Raises
     ------
     ValueError
-        No notebook is named so, one does not declare a parameter, `build` is where the notebooks lie, or another run
-        writes to it.
+        No notebook is named so, one does not declare a parameter, `jobs` is below 1, `build` is where the notebooks
+        lie, or another run writes to it.
     """
+    if jobs < 1:
+        raise ValueError(f"jobs is {jobs}: give 1 or more")
     paths = select(selection, folder / "solutions" if solutions else folder)
     values = {name: parse(value) for name, value in parameters.items()}
     for path in paths:
@@ -96,7 +103,11 @@ def run(
         )
     build.mkdir(parents=True, exist_ok=True)
     with alone(build, build / ".lock"):
-        runs = [execute(path, values, build) for path in paths]
+        began = time.perf_counter()
+        with _memory() as peak:
+            runs = execute_all(paths, values, build, _at_a_time(jobs, len(paths)))
+        error = next((one.error for one in runs if one.error), None)
+        together = Run("together", "", time.perf_counter() - began, peak.bytes, error=error)
         for path, one in zip(paths, runs, strict=True):
             if save and not one.error:
                 write_clean(build / path.name, path)
@@ -104,6 +115,8 @@ def run(
         executed = {path.name: build / path.name for path in paths if (build / path.name).is_file()}
         website.build(website.pages_of(folder, executed), build / "site", report(runs, solutions))
     print(table(runs))
+    if len(runs) > 1:
+        print(_line(together))
     print(f"\nread them: {build / 'site' / 'index.html'}")
     return int(any(one.error for one in runs))
 
@@ -206,8 +219,57 @@ def refuse_unknown(path: Path, parameters: dict[str, Any]) -> None:
             raise ValueError(f"{path.stem} has no parameter {name!r}: it has {', '.join(known)}")
 
 
-def execute(path: Path, parameters: dict[str, Any], build: Path) -> Run:
-    """Execute one notebook through papermill into `build`."""
+def execute_all(paths: Sequence[Path], parameters: dict[str, Any], build: Path, jobs: int = 1) -> list[Run]:
+    """Execute notebooks, `jobs` at a time, each on its share of the cores; their runs, in the order of `paths`.
+
+    A core a notebook gets more done than all cores for one: the networks are too small to keep several busy. The later
+    a notebook comes in the course, the longer it takes; so the last one begins.
+    """
+    if jobs == 1:
+        return [execute(path, parameters, build) for path in paths]
+    import psutil
+
+    with _shared(jobs), ThreadPoolExecutor(jobs) as pool:
+        begun = [pool.submit(execute, path, parameters, build, bar=False) for path in reversed(paths)]
+        try:
+            return [one.result() for one in reversed(begun)]
+        except BaseException:  # stopped by the reader: nothing goes on behind the back
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in psutil.Process().children(recursive=True):
+                with suppress(psutil.Error):
+                    process.kill()
+            raise
+
+
+def _at_a_time(jobs: int, notebooks: int) -> int:
+    """How many notebooks run at a time: `jobs`, or as many as there are, or as cores and free memory allow."""
+    import psutil
+
+    jobs, free = min(jobs, notebooks, cores()), psutil.virtual_memory().available
+    if jobs > 1 and free < jobs * ROOM:
+        jobs = max(1, int(free // ROOM))
+        print(f"{jobs} at a time: {free / 1e9:.1f} GB of memory are free, each takes {ROOM / 1e9}", file=sys.stderr)
+    return jobs
+
+
+@contextmanager
+def _shared(jobs: int) -> Iterator[None]:
+    """Kernels that are started meanwhile leave cores, and the memory of a GPU, to the others; what the caller has set
+    stays.
+    """
+    share = str(max(1, cores() // jobs))
+    asked = {"OMP_NUM_THREADS": share, "TF_NUM_INTRAOP_THREADS": share, "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+    asked = {name: value for name, value in asked.items() if name not in os.environ}
+    os.environ.update(asked)
+    try:
+        yield
+    finally:
+        for name in asked:
+            del os.environ[name]
+
+
+def execute(path: Path, parameters: dict[str, Any], build: Path, bar: bool = True) -> Run:
+    """Execute one notebook through papermill into `build`, with a bar of its cells, or a line when it ends."""
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
@@ -222,42 +284,56 @@ def execute(path: Path, parameters: dict[str, Any], build: Path) -> Run:
     first = rank() == 0
     if first:
         print(f"{path.stem}: {result.title}", file=sys.stderr, flush=True)
+    # Not papermill's cwd, which moves this whole process there; and a name in the command by which to find the kernel.
+    mark = f"--Session.username={path.stem}"
+    options = {"resources": {"metadata": {"path": str(ROOT)}}, "extra_arguments": [mark]}
+    options |= {"kernel_name": "python3", "progress_bar": first and bar}
     began = time.perf_counter()
     try:
-        with _memory(result):
-            papermill.execute_notebook(path, target, parameters, cwd=ROOT, kernel_name="python3", progress_bar=first)
+        with _memory(mark) as peak:
+            papermill.execute_notebook(path, target, parameters, **options)
     except PapermillExecutionError as error:
         result.error = f"cell [{error.exec_count}] raised {error.ename}: {error.evalue}"
     except Exception as error:  # a kernel that dies or does not start must not stop the other notebooks
         result.error = f"{type(error).__name__}: {error}"
-    result.seconds = time.perf_counter() - began
+    result.seconds, result.memory = time.perf_counter() - began, peak.bytes
     metrics = NOTEBOOKS / output / "metrics.json"
     if metrics.is_file():
         result.metrics = read_json(metrics)
     if target.is_file():
         join_streams(target)
+    if first and not bar:
+        print(_line(result), file=sys.stderr, flush=True)
     return result
 
 
+@dataclass
+class _Peak:
+    bytes: int = 0
+
+
 @contextmanager
-def _memory(result: Run) -> Iterator[None]:
-    """Notes the most memory that the processes which this one started have together, looking twice a second."""
+def _memory(mark: str | None = None) -> Iterator[_Peak]:
+    """The most memory that the processes which this one starts have together, looking twice a second; those alone in
+    whose command the argument `mark` stands, and what they start, if it is given.
+    """
     import psutil
 
-    over = threading.Event()
+    over, peak = threading.Event(), _Peak()
 
     def watch() -> None:
         while not over.wait(0.5):
             together = 0
-            for process in psutil.Process().children(recursive=True):
+            for child in psutil.Process().children():
                 with suppress(psutil.Error):  # it has just ended
-                    together += process.memory_info().rss
-            result.memory = max(result.memory, together)
+                    if mark is None or mark in child.cmdline():
+                        together += sum(one.memory_info().rss for one in (child, *child.children(recursive=True)))
+            peak.bytes = max(peak.bytes, together)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        yield
+        yield peak
     finally:
         over.set()
         watcher.join()
@@ -309,15 +385,17 @@ def table(runs: list[Run]) -> str:
     """Plain text: a line a notebook, and under it a line a checked metric, or the cell that failed."""
     lines = [f"{'notebook':<28}{'seconds':>8}{'MB':>8}  checked"]
     for one in runs:
-        lines.append(
-            f"{one.name:<28}{one.seconds:>8.1f}{one.memory / 1e6:>8.0f}  {'FAILED' if one.error else 'passed'}"
-        )
+        lines.append(_line(one))
         for name, entry in one.metrics.items():
             mark = "" if entry["passed"] else "  FAILED"
             lines.append(f"{'':46}{name}: {value_of(entry)} ({entry['bound']}){mark}")
         if one.error:
             lines.append(f"{'':46}{one.error}")
     return "\n".join(lines)
+
+
+def _line(one: Run) -> str:
+    return f"{one.name:<28}{one.seconds:>8.1f}{one.memory / 1e6:>8.0f}  {'FAILED' if one.error else 'passed'}"
 
 
 def report(runs: list[Run], solutions: bool = False) -> str:

@@ -111,6 +111,11 @@ def rank() -> int:
     return int(os.environ.get("RANK", 0))
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def device() -> Any:
     """The `torch.device` to compute on: CUDA (each process of a training its own), then Apple's MPS, then the CPU."""
     import torch

@@ -224,6 +224,24 @@ def test_train_runs_a_notebook_with_its_parameters(monkeypatch, capsys):
     assert "is how 5 notebooks begin: name one" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "jobs"),
+    [
+        ([], 2),
+        (["--jobs", "3"], 3),
+        (["--save"], 1),
+        (["--profile", "full"], 1),
+        (["--solutions"], 1),
+        (["-p", "PROFILE", "full"], 1),
+    ],
+)
+def test_course_takes_two_notebooks_at_a_time_in_the_quick_profile(monkeypatch, arguments, jobs):
+    ran = []
+    monkeypatch.setattr(course, "run", lambda *_, **options: ran.append(options["jobs"]) or 0)
+    assert main(["course", *arguments]) == 0
+    assert ran == [jobs]
+
+
 def test_site(tmp_path, capsys, monkeypatch):
     built = []
     monkeypatch.setattr(website, "build", lambda notebooks, target: built.append((notebooks, target)) or [])

@@ -9,13 +9,17 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
 
 import nbformat
 import notebook_checks as checks
 import numpy as np
 import pandas
+import psutil
 import pytest
 from conftest import ROOT, run_offline
 from PIL import Image
@@ -294,6 +298,82 @@ def test_the_memory_of_a_notebook_is_measured(tmp_path):
     assert one.error is None
     assert 400e6 < one.memory < 700e6
     assert f"{one.memory / 1e6:.0f}" in course.table([one])
+
+
+MEET = """import os, time
+from pathlib import Path
+{held}
+Path(OUTPUT_DIR).with_suffix(".here").touch()
+while len(list(Path(OUTPUT_DIR).parent.glob("*.here"))) < 2:
+    time.sleep(0.1)
+time.sleep(2)
+print(os.environ["OMP_NUM_THREADS"], Path.cwd())
+"""
+
+
+def test_two_notebooks_at_a_time_meet_and_share_the_cores(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(course, "cores", lambda: 6)
+    build = tmp_path / "build"
+    write_notebook(tmp_path, "01_large", PARAMETERS, MEET.format(held="held = b'x' * 400_000_000"))
+    write_notebook(tmp_path, "02_small", PARAMETERS, MEET.format(held=""))
+    assert course.run("", {}, build, tmp_path, jobs=2) == 0
+    for name in ("01_large", "02_small"):
+        assert load(build / f"{name}.ipynb").cells[-1].outputs[0].text == f"3 {PROJECT}\n"
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:4]]
+    assert [row[0] for row in rows] == ["01_large", "02_small", "together"]
+    large, small, together = (int(row[2]) for row in rows)
+    assert large > small + 350
+    assert together > large + 0.9 * small
+    assert "OMP_NUM_THREADS" not in os.environ
+
+
+def test_threads_that_the_caller_has_set_stay(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    monkeypatch.setattr(course, "cores", lambda: 2)
+    with course._shared(2):
+        assert os.environ["OMP_NUM_THREADS"] == "7"
+        assert os.environ["TF_NUM_INTRAOP_THREADS"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("jobs", "notebooks", "free", "cores", "found"),
+    [(2, 5, 2.0, 8, 2), (2, 1, 2.0, 8, 1), (3, 5, 2.5, 8, 2), (2, 5, 0.5, 8, 1), (4, 5, 9.0, 1, 1)],
+)
+def test_no_more_notebooks_at_a_time_than_fit(monkeypatch, capsys, jobs, notebooks, free, cores, found):
+    monkeypatch.setattr(course, "cores", lambda: cores)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=free * course.ROOM))
+    assert course._at_a_time(jobs, notebooks) == found
+    told = f"{found} at a time: {free * course.ROOM / 1e9:.1f} GB of memory are free" in capsys.readouterr().err
+    assert told == (found < min(jobs, notebooks, cores))
+
+
+def test_no_notebook_at_a_time_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="jobs is 0: give 1 or more"):
+        course.run("", {}, tmp_path, tmp_path, jobs=0)
+
+
+def test_stopping_two_notebooks_at_a_time_leaves_no_kernel(tmp_path):
+    noted = "import os, time\nfrom pathlib import Path\n(Path(OUTPUT_DIR).parent / f'{os.getpid()}.kernel').touch()"
+    for number in (1, 2, 3):
+        write_notebook(tmp_path, f"0{number}_x", PARAMETERS, noted, "time.sleep(600)")
+    script = (
+        "import sys; from pathlib import Path; from helpers import course\n"
+        "course.run('', {}, Path(sys.argv[1]) / 'build', Path(sys.argv[1]), jobs=2)"
+    )
+
+    def kernels():
+        return [int(path.stem) for path in (tmp_path / "build").glob("*.kernel")]
+
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True) as running:
+        while len(kernels()) < 2 and running.poll() is None:
+            time.sleep(0.1)
+        running.send_signal(signal.SIGINT)
+        assert "KeyboardInterrupt" in running.communicate(timeout=60)[1]
+    assert len(kernels()) == 2, "the third began after all"
+    assert not any(map(psutil.pid_exists, kernels()))
 
 
 def test_notebooks_are_not_executed_over_themselves(tmp_path):
