@@ -24,6 +24,7 @@ from helpers.runtime import ROOT, cores, rank, read_json, write_whole
 
 NOTEBOOKS = ROOT / "notebooks"
 ROOM = 4_500_000_000  # bytes that have to be free for each notebook where several run at a time
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
 @dataclass
@@ -229,7 +230,7 @@ def execute_all(paths: Sequence[Path], parameters: dict[str, Any], build: Path, 
         return [execute(path, parameters, build) for path in paths]
     import psutil
 
-    with _shared(jobs), ThreadPoolExecutor(jobs) as pool:
+    with shared(jobs), ThreadPoolExecutor(jobs) as pool:
         begun = [pool.submit(execute, path, parameters, build, bar=False) for path in reversed(paths)]
         try:
             return [one.result() for one in reversed(begun)]
@@ -253,12 +254,12 @@ def _at_a_time(jobs: int, notebooks: int) -> int:
 
 
 @contextmanager
-def _shared(jobs: int) -> Iterator[None]:
-    """Kernels that are started meanwhile leave cores, and the memory of a GPU, to the others; what the caller has set
-    stays.
+def shared(jobs: int) -> Iterator[None]:
+    """Processes that are started meanwhile compute on their share of the cores, so many at a time, and leave the memory
+    of a GPU to each other. What the caller's environment says of it stays.
     """
-    share = str(max(1, cores() // jobs))
-    asked = {"OMP_NUM_THREADS": share, "TF_NUM_INTRAOP_THREADS": share, "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+    threads = os.environ.get("OMP_NUM_THREADS", str(max(1, cores() // jobs)))
+    asked = dict.fromkeys(THREADS, threads) | {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
     asked = {name: value for name, value in asked.items() if name not in os.environ}
     os.environ.update(asked)
     try:

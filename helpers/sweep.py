@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def sweep(
         `results.png`. Runs that it has are not repeated; those that failed are.
     scheduler : address of a Dask scheduler whose workers see the course and the folder under the same names; None
         starts a cluster on this machine.
-    workers : runs at a time on that cluster, 1 or more. A notebook on a CPU uses all of its cores by itself.
+    workers : runs at a time on that cluster, 1 or more; each computes on its share of the cores.
     announce : told where the dashboard is, and where a cluster has no worker yet, for which the runs then wait.
     progress : told of each run that ends.
 
@@ -75,7 +76,9 @@ def sweep(
     with alone(folder, folder / ".lock"):
         missing = [row for row in rows if _earlier(folder, row) is None]
         if missing:
-            with scale.connected(scheduler, workers, announce) as client:
+            # Dask would have each of its processes compute in one thread.
+            threads = nullcontext() if scheduler else course.shared(workers)
+            with threads, scale.connected(scheduler, workers, announce) as client:
                 for _ in _executed(client, notebook, missing, folder):
                     progress(1)
         table = pandas.DataFrame([row | _read(folder, row) for row in rows])

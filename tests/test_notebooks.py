@@ -312,7 +312,8 @@ print(os.environ["OMP_NUM_THREADS"], Path.cwd())
 
 
 def test_two_notebooks_at_a_time_meet_and_share_the_cores(tmp_path, capsys, monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name in course.THREADS:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(course, "cores", lambda: 6)
     build = tmp_path / "build"
     write_notebook(tmp_path, "01_large", PARAMETERS, MEET.format(held="held = b'x' * 400_000_000"))
@@ -330,11 +331,12 @@ def test_two_notebooks_at_a_time_meet_and_share_the_cores(tmp_path, capsys, monk
 
 def test_threads_that_the_caller_has_set_stay(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
-    monkeypatch.setattr(course, "cores", lambda: 2)
-    with course._shared(2):
-        assert os.environ["OMP_NUM_THREADS"] == "7"
-        assert os.environ["TF_NUM_INTRAOP_THREADS"] == "1"
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    with course.shared(2):
+        found = [os.environ[name] for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "MKL_NUM_THREADS")]
+        assert found == ["7", "3", "7"]
+    assert "MKL_NUM_THREADS" not in os.environ
 
 
 @pytest.mark.parametrize(

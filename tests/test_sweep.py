@@ -51,6 +51,17 @@ def test_each_set_of_parameters_is_run_once_and_a_failed_one_again(notebook, tmp
     assert (tmp_path / "log").read_text().split() == ["2", "30", "30", "3"]
 
 
+def test_runs_at_a_time_share_the_cores(tmp_path, monkeypatch):
+    for name in course.THREADS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(course, "cores", lambda: 6)
+    checked = "import os\nfrom helpers import runtime\nruntime.start(OUTPUT_DIR, 0)\n"
+    checked += "\n".join(f"runtime.check('{name}', int(os.environ['{name}']), at_least=1)" for name in course.THREADS)
+    path = write_notebook(tmp_path, "01_threads", PARAMETERS, checked)
+    table = sweep.sweep(path, [{"X": 1}, {"X": 2}], tmp_path / "out", workers=2)
+    assert table[list(course.THREADS)].to_numpy().tolist() == [[3] * 4] * 2
+
+
 def test_a_killed_sweep_goes_on(notebook, tmp_path):
     script = tmp_path / "run.py"
     script.write_text(
