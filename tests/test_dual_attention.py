@@ -227,6 +227,27 @@ def test_keras_and_pytorch_work_in_one_process():
     assert done.stdout == "7.0 (2,)\n"
 
 
+FEATURES = """
+import resource
+import numpy as np
+from helpers.models import dual_attention as dual
+
+def most():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+model, images = dual.build(64), np.zeros((100, 64, 64, 3), "f4")
+dual.predict(model, images)
+before = most()
+dual.features(model, "attention", images)
+print(most() - before)
+"""
+
+
+def test_features_do_not_hold_what_every_layer_gives():
+    done = subprocess.run([sys.executable, "-c", FEATURES], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 600, "MB more than the prediction took"
+
+
 def test_no_other_helper_imports_tensorflow():
     for path in (ROOT / "helpers").rglob("*.py"):
         if path.name == "dual_attention.py":
