@@ -23,7 +23,7 @@ from helpers.journal import alone
 from helpers.runtime import ROOT, cores, rank, read_json, write_whole
 
 NOTEBOOKS = ROOT / "notebooks"
-ROOM = 4_500_000_000  # bytes that have to be free for each notebook where several run at a time
+ROOM = 3_500_000_000  # bytes that have to be free for each notebook where several run at a time
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
