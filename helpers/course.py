@@ -23,6 +23,7 @@ from helpers.journal import alone
 from helpers.runtime import ROOT, cores, rank, read_json, write_whole
 
 NOTEBOOKS = ROOT / "notebooks"
+CORES_A_NOTEBOOK = 2  # its networks are too small to keep many busy; a core each gained nothing (45 minutes, not 46)
 ROOM = 3_500_000_000  # bytes that have to be free for each notebook where several run at a time
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
@@ -223,8 +224,7 @@ def refuse_unknown(path: Path, parameters: dict[str, Any]) -> None:
 def execute_all(paths: Sequence[Path], parameters: dict[str, Any], build: Path, jobs: int = 1) -> list[Run]:
     """Execute notebooks, `jobs` at a time, each on its share of the cores; their runs, in the order of `paths`.
 
-    A core a notebook gets more done than all cores for one: the networks are too small to keep several busy. The later
-    a notebook comes in the course, the longer it takes; so the last one begins.
+    The last notebook begins, which takes longest.
     """
     if jobs == 1:
         return [execute(path, parameters, build) for path in paths]

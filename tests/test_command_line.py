@@ -227,7 +227,7 @@ def test_train_runs_a_notebook_with_its_parameters(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "jobs"),
     [
-        ([], 2),
+        ([], 4),
         (["--jobs", "3"], 3),
         (["--save"], 1),
         (["--profile", "full"], 1),
@@ -235,11 +235,14 @@ def test_train_runs_a_notebook_with_its_parameters(monkeypatch, capsys):
         (["-p", "PROFILE", "full"], 1),
     ],
 )
-def test_course_takes_two_notebooks_at_a_time_in_the_quick_profile(monkeypatch, arguments, jobs):
+def test_course_takes_a_notebook_for_each_two_cores_in_the_quick_profile(monkeypatch, arguments, jobs):
     ran = []
+    monkeypatch.setattr("helpers.__main__.cores", lambda: 9)
     monkeypatch.setattr(course, "run", lambda *_, **options: ran.append(options["jobs"]) or 0)
     assert main(["course", *arguments]) == 0
-    assert ran == [jobs]
+    monkeypatch.setattr("helpers.__main__.cores", lambda: 1)
+    assert main(["course", *arguments]) == 0
+    assert ran == [jobs, jobs if "--jobs" in arguments else 1]
 
 
 def test_site(tmp_path, capsys, monkeypatch):

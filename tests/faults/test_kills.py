@@ -176,7 +176,8 @@ def test_keras_training(tmp_path):
     assert [line.split(",")[0] for line in (folder / "epochs.csv").read_text().splitlines()] == ["epoch", *"0123"]
 
 
-def test_course(tmp_path):
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_course(tmp_path, jobs):
     """The notebooks in the folder are the old or the new ones, and the results of checks are there whole."""
     from test_notebooks import write_notebook
 
@@ -187,7 +188,7 @@ def test_course(tmp_path):
         write_notebook(folder, f"0{number}_x", f"OUTPUT_DIR = '{build}/0{number}_x'\nX = {number}", cell)
     script = (
         "import sys; from pathlib import Path; from helpers import course\n"
-        "sys.exit(course.run('', {}, Path(sys.argv[2]), Path(sys.argv[1]), save=True))"
+        f"sys.exit(course.run('', {{}}, Path(sys.argv[2]), Path(sys.argv[1]), save=True, jobs={jobs}))"
     )
 
     def check():
