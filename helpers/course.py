@@ -236,9 +236,11 @@ def execute_all(paths: Sequence[Path], parameters: dict[str, Any], build: Path, 
             return [one.result() for one in reversed(begun)]
         except BaseException:  # stopped by the reader: nothing goes on behind the back
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in psutil.Process().children(recursive=True):
-                with suppress(psutil.Error):
-                    process.kill()
+            while not all(one.done() for one in begun):  # a kernel may just be starting
+                for process in psutil.Process().children(recursive=True):
+                    with suppress(psutil.Error):
+                        process.kill()
+                time.sleep(0.2)
             raise
 
 
