@@ -12,7 +12,7 @@ import threading
 import time
 import tokenize
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from helpers.runtime import ROOT, cores, rank, read_json, write_whole
 NOTEBOOKS = ROOT / "notebooks"
 CORES_A_NOTEBOOK = 2  # its networks are too small to keep many busy; a core each gained nothing (45 minutes, not 46)
 ROOM = 3_500_000_000  # bytes that have to be free for each notebook where several run at a time
+WORKERS = "notebook"  # how the names of the threads begin that execute notebooks at a time
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
@@ -228,20 +229,27 @@ def execute_all(paths: Sequence[Path], parameters: dict[str, Any], build: Path, 
     """
     if jobs == 1:
         return [execute(path, parameters, build) for path in paths]
-    import psutil
-
-    with shared(jobs), ThreadPoolExecutor(jobs) as pool:
-        begun = [pool.submit(execute, path, parameters, build, bar=False) for path in reversed(paths)]
+    with shared(jobs), ThreadPoolExecutor(jobs, WORKERS) as pool:
         try:
+            begun = [pool.submit(execute, path, parameters, build, bar=False) for path in reversed(paths)]
+            while wait(begun, timeout=0.5).not_done:
+                pass  # not one wait without end: where another thread takes the Ctrl-C, nothing ends that
             return [one.result() for one in reversed(begun)]
         except BaseException:  # stopped by the reader: nothing goes on behind the back
             pool.shutdown(wait=False, cancel_futures=True)
-            while not all(one.done() for one in begun):  # a kernel may just be starting
-                for process in psutil.Process().children(recursive=True):
-                    with suppress(psutil.Error):
-                        process.kill()
-                time.sleep(0.2)
+            threading.Thread(target=_kill_kernels).start()  # in a thread, which a second Ctrl-C does not stop
             raise
+
+
+def _kill_kernels() -> None:
+    """Kill what this process started till no notebook is left; again and again, since a kernel may just be starting."""
+    import psutil
+
+    while any(thread.name.startswith(WORKERS) for thread in threading.enumerate()):
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                process.kill()
+        time.sleep(0.2)
 
 
 def _at_a_time(jobs: int, notebooks: int) -> int:

@@ -359,14 +359,43 @@ def test_no_notebook_at_a_time_is_refused(tmp_path):
         course.run("", {}, tmp_path, tmp_path, jobs=0)
 
 
-@pytest.mark.parametrize("begun", [0, 2])
-def test_stopping_two_notebooks_at_a_time_leaves_no_kernel(tmp_path, begun):
+def is_running(pid):
+    """Whether that process is there and not merely unburied, which is its parent's task."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+# Another thread of the process takes the signal, and the main one, which has to act on it, sleeps on.
+TAKEN_ELSEWHERE = """
+import signal, threading
+def stop():
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+threading.Timer(1, stop).start()
+"""
+# The first notebook is handed over, and nothing has come back of it yet.
+WHILE_HANDING_OVER = """
+hand_over = course.ThreadPoolExecutor.submit
+def submit(*args, **kwargs):
+    hand_over(*args, **kwargs)
+    raise KeyboardInterrupt
+course.ThreadPoolExecutor.submit = submit
+"""
+
+
+@pytest.mark.parametrize(
+    ("begun", "signals", "within"),
+    [(0, 1, ""), (2, 1, ""), (0, 2, ""), (0, 0, TAKEN_ELSEWHERE), (0, 0, WHILE_HANDING_OVER)],
+    ids=["starting", "running", "impatient", "taken elsewhere", "handing over"],
+)
+def test_stopping_two_notebooks_at_a_time_leaves_no_kernel(tmp_path, begun, signals, within):
     noted = "import os, time\nfrom pathlib import Path\n(Path(OUTPUT_DIR).parent / f'{os.getpid()}.kernel').touch()"
     for number in (1, 2, 3):
         write_notebook(tmp_path, f"0{number}_x", PARAMETERS, noted, "time.sleep(600)")
     script = (
         "import sys; from pathlib import Path; from helpers import course\n"
-        "course.cores, course.ROOM = lambda: 2, 0\n"
+        f"course.cores, course.ROOM = lambda: 2, 0\n{within}\n"
         "course.run('', {}, Path(sys.argv[1]) / 'build', Path(sys.argv[1]), jobs=2)"
     )
 
@@ -380,12 +409,14 @@ def test_stopping_two_notebooks_at_a_time_leaves_no_kernel(tmp_path, begun):
             last = time.monotonic() + 120
             while len(kernels()) < begun and running.poll() is None and time.monotonic() < last:
                 time.sleep(0.1)
-            running.send_signal(signal.SIGINT)
+            for _ in range(signals):
+                running.send_signal(signal.SIGINT)
+                time.sleep(0.03)
             assert "KeyboardInterrupt" in running.communicate(timeout=60)[1]
         finally:
             running.kill()
     assert begun <= len(kernels()) <= 2, "the third began after all, or the second did not"
-    assert not any(map(psutil.pid_exists, kernels()))
+    assert not any(map(is_running, kernels()))
 
 
 def test_notebooks_are_not_executed_over_themselves(tmp_path):
