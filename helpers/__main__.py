@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from helpers.runtime import CLASSIFIER, DESCRIBER, cores, write_json
+from helpers.runtime import CLASSIFIER, DESCRIBER, write_json
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2
 
@@ -378,20 +378,21 @@ def _add_course(commands) -> None:
     course.add_argument("--build", default="build", metavar="DIR", help="where everything goes (build)")
     course.add_argument("--save", action="store_true", help="put the executed notebooks back, ready to commit")
     course.add_argument("--solutions", action="store_true", help="the solutions to the exercises instead")
-    several = "notebooks at a time (in the quick profile one for each two cores, as far as memory goes; else 1)"
-    course.add_argument("--jobs", type=int, metavar="N", help=several)
+    usual = "notebooks at a time (in the quick profile 2, or one for each two cores, as far as memory goes; else 1)"
+    course.add_argument("--jobs", type=int, metavar="N", help=usual)
     course.set_defaults(run=_course)
 
 
 def _course(options: argparse.Namespace) -> int:
-    from helpers.course import CORES_A_NOTEBOOK, run
+    from helpers.course import run, usual_jobs
 
     parameters = dict(options.parameter)
     if not options.solutions:  # they have no profile: they are what a reader tries out
         parameters = {"PROFILE": options.profile} | parameters
     # What is kept is what a reader sees of a notebook that has the computer to itself.
     several = parameters.get("PROFILE") == "quick" and not options.save
-    jobs = options.jobs if options.jobs is not None else max(1, several * cores() // CORES_A_NOTEBOOK)
+    usual = usual_jobs() if several else 1
+    jobs = usual if options.jobs is None else options.jobs
     where = {"save": options.save, "solutions": options.solutions, "jobs": jobs}
     return run(options.notebook, parameters, Path(options.build), **where)
 

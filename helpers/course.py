@@ -23,7 +23,6 @@ from helpers.journal import alone
 from helpers.runtime import ROOT, cores, rank, read_json, write_whole
 
 NOTEBOOKS = ROOT / "notebooks"
-CORES_A_NOTEBOOK = 2  # its networks are too small to keep many busy; a core each gained nothing (45 minutes, not 46)
 ROOM = 3_500_000_000  # bytes that have to be free for each notebook where several run at a time
 WORKERS = "notebook"  # how the names of the threads begin that execute notebooks at a time
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
@@ -38,7 +37,8 @@ class Run:
     name : file name without suffix.
     title : first heading.
     seconds : wall-clock time of the execution.
-    memory : bytes, the most that its kernel and what the kernel starts had together.
+    memory : bytes, the most that its kernel and what the kernel starts had together; what several processes share, as
+        the code of a library, counted once (on Linux).
     metrics : the checked values, as `check()` recorded them.
     error : None, or which cell failed and how.
     """
@@ -231,7 +231,7 @@ def execute_all(paths: Sequence[Path], parameters: dict[str, Any], build: Path, 
         return [execute(path, parameters, build) for path in paths]
     with shared(jobs), ThreadPoolExecutor(jobs, WORKERS) as pool:
         try:
-            begun = [pool.submit(execute, path, parameters, build, bar=False) for path in reversed(paths)]
+            begun = [pool.submit(execute, path, parameters, build) for path in reversed(paths)]
             while wait(begun, timeout=0.5).not_done:
                 pass  # not one wait without end: where another thread takes the Ctrl-C, nothing ends that
             return [one.result() for one in reversed(begun)]
@@ -250,6 +250,13 @@ def _kill_kernels() -> None:
             with suppress(psutil.Error):
                 process.kill()
         time.sleep(0.2)
+
+
+def usual_jobs() -> int:
+    """Notebooks at a time where nobody says how many: their networks are too small to keep many cores busy, and a core
+    each gets two done sooner than two each, one after the other. With more cores, one for each two.
+    """
+    return min(cores(), max(2, cores() // 2))
 
 
 def _at_a_time(jobs: int, notebooks: int) -> int:
@@ -279,10 +286,11 @@ def shared(jobs: int) -> Iterator[None]:
             del os.environ[name]
 
 
-def execute(path: Path, parameters: dict[str, Any], build: Path, bar: bool = True) -> Run:
-    """Execute one notebook through papermill into `build`, with a bar of its cells, or a line when it ends."""
+def execute(path: Path, parameters: dict[str, Any], build: Path) -> Run:
+    """Execute one notebook through papermill into `build`, with a bar of its cells, and a line when it ends."""
     import papermill
     from papermill.exceptions import PapermillExecutionError
+    from tqdm import tqdm
 
     result = Run(path.stem, website.title(path))
     output = Path(parameters.get("OUTPUT_DIR", build / path.stem))
@@ -294,11 +302,11 @@ def execute(path: Path, parameters: dict[str, Any], build: Path, bar: bool = Tru
     target.unlink(missing_ok=True)
     first = rank() == 0
     if first:
-        print(f"{path.stem}: {result.title}", file=sys.stderr, flush=True)
+        tqdm.write(f"{path.stem}: {result.title}", sys.stderr)
     # Not papermill's cwd, which moves this whole process there; and a name in the command by which to find the kernel.
     mark = f"--Session.username={path.stem}"
-    options = {"resources": {"metadata": {"path": str(ROOT)}}, "extra_arguments": [mark]}
-    options |= {"kernel_name": "python3", "progress_bar": first and bar}
+    options = {"resources": {"metadata": {"path": str(ROOT)}}, "extra_arguments": [mark, "--log-level=ERROR"]}
+    options |= {"kernel_name": "python3", "progress_bar": first and {"desc": path.stem}}
     began = time.perf_counter()
     try:
         with _memory(mark) as peak:
@@ -313,8 +321,8 @@ def execute(path: Path, parameters: dict[str, Any], build: Path, bar: bool = Tru
         result.metrics = read_json(metrics)
     if target.is_file():
         join_streams(target)
-    if first and not bar:
-        print(_line(result), file=sys.stderr, flush=True)
+    if first:
+        tqdm.write(_line(result), sys.stderr)
     return result
 
 
@@ -328,18 +336,16 @@ def _memory(mark: str | None = None) -> Iterator[_Peak]:
     """The most memory that the processes which this one starts have together, looking twice a second; those alone in
     whose command the argument `mark` stands, and what they start, if it is given.
     """
-    import psutil
-
     over, peak = threading.Event(), _Peak()
 
     def watch() -> None:
+        highest = 0
         while not over.wait(0.5):
-            together = 0
-            for child in psutil.Process().children():
-                with suppress(psutil.Error):  # it has just ended
-                    if mark is None or mark in child.cmdline():
-                        together += sum(one.memory_info().rss for one in (child, *child.children(recursive=True)))
-            peak.bytes = max(peak.bytes, together)
+            processes = list(_started(mark))
+            resident = sum(map(_resident, processes))
+            if resident > 1.01 * highest:  # then it is worth the tens of milliseconds that the exact count takes
+                highest, exact = resident, sum(map(_share, processes))
+                peak.bytes = max(peak.bytes, exact or resident)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -348,6 +354,34 @@ def _memory(mark: str | None = None) -> Iterator[_Peak]:
     finally:
         over.set()
         watcher.join()
+
+
+def _started(mark: str | None) -> Iterator[Any]:
+    """The processes that this one starts, if `mark` is given those with it in their command, and what they start."""
+    import psutil
+
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):  # it has just ended
+            if mark is None or mark in child.cmdline():
+                yield from (child, *child.children(recursive=True))
+
+
+def _resident(process: Any) -> int:
+    """Bytes of a process in memory, 0 where it has ended."""
+    import psutil
+
+    with suppress(psutil.Error):
+        return process.memory_info().rss
+    return 0
+
+
+def _share(process: Any) -> int:
+    """The same, but of what several share, as the code of a library, its part; 0 where the system does not tell."""
+    import psutil
+
+    with suppress(psutil.Error, AttributeError):
+        return process.memory_full_info().pss
+    return 0
 
 
 def join_streams(path: Path) -> None:

@@ -227,22 +227,21 @@ def test_train_runs_a_notebook_with_its_parameters(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "jobs"),
     [
-        ([], 4),
-        (["--jobs", "3"], 3),
-        (["--save"], 1),
-        (["--profile", "full"], 1),
-        (["--solutions"], 1),
-        (["-p", "PROFILE", "full"], 1),
+        ([], [4, 2, 1]),
+        (["--jobs", "3"], [3, 3, 3]),
+        (["--save"], [1, 1, 1]),
+        (["--profile", "full"], [1, 1, 1]),
+        (["--solutions"], [1, 1, 1]),
+        (["-p", "PROFILE", "full"], [1, 1, 1]),
     ],
 )
-def test_course_takes_a_notebook_for_each_two_cores_in_the_quick_profile(monkeypatch, arguments, jobs):
+def test_course_takes_several_notebooks_at_a_time_in_the_quick_profile(monkeypatch, arguments, jobs):
     ran = []
-    monkeypatch.setattr("helpers.__main__.cores", lambda: 9)
     monkeypatch.setattr(course, "run", lambda *_, **options: ran.append(options["jobs"]) or 0)
-    assert main(["course", *arguments]) == 0
-    monkeypatch.setattr("helpers.__main__.cores", lambda: 1)
-    assert main(["course", *arguments]) == 0
-    assert ran == [jobs, jobs if "--jobs" in arguments else 1]
+    for cores in (9, 2, 1):
+        monkeypatch.setattr(course, "cores", lambda cores=cores: cores)
+        assert main(["course", *arguments]) == 0
+    assert ran == jobs
 
 
 def test_site(tmp_path, capsys, monkeypatch):

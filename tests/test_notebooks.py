@@ -332,6 +332,14 @@ def test_two_notebooks_at_a_time_meet_and_share_the_cores(tmp_path, capsys, monk
     assert "OMP_NUM_THREADS" not in os.environ
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell what processes share")
+def test_memory_that_processes_share_counts_once():
+    forked = "import os, time; held = b'x' * 300_000_000; os.fork(); os.fork(); time.sleep(4)"
+    with course._memory() as peak:
+        subprocess.run([sys.executable, "-c", forked], check=True)
+    assert 300e6 < peak.bytes < 400e6
+
+
 def test_threads_that_the_caller_has_set_stay(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
