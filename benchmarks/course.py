@@ -1,7 +1,8 @@
 """The whole course in the quick profile: seconds, memory, and whether it says again what the committed notebooks say.
 
 `make bench-course` writes a table of benchmarks/README.md; `taskset -c 0 make bench-course` that of a single core.
-With the first digits of notebooks (`NOTEBOOK="01 03"`) it measures these, and keeps the rows of the others.
+It executes them as `make course` does, several at a time. With the first digits of notebooks (`NOTEBOOK="01 03"`) it
+measures these, one after the other, and keeps the rows of the others.
 """
 
 from __future__ import annotations
@@ -26,17 +27,18 @@ RULES = configparser.ConfigParser(interpolation=None)
 RULES.read_string((ROOT / "tests" / "nbval_sanitize.cfg").read_text())
 
 
-def measure(path: Path) -> dict:
-    """Execute a notebook; the row of its table, or a RuntimeError where it fails."""
-    run = course.execute(path, {}, BUILD)
-    if run.error:
-        raise RuntimeError(f"{path.stem}: {run.error}")
+def costs(run: course.Run) -> dict:
+    """Half the row of a table: what these executions took."""
+    row = {"notebook": run.name, "measured on": str(datetime.date.today()), "seconds": round(run.seconds)}
+    return row | {"memory, GB": f"{run.memory / 1e9:.1f}"}
+
+
+def outputs(run: course.Run, path: Path) -> dict:
+    """The other half: what came out of a notebook, beside what the one at `path` says."""
     again, committed = compared(BUILD / path.name), compared(path)
+    different = sum(one != other for one, other in zip(again, committed, strict=True))
     measured = "; ".join(f"{name} {course.value_of(entry)}" for name, entry in run.metrics.items())
-    row = {"notebook": path.stem, "measured on": str(datetime.date.today()), "seconds": round(run.seconds)}
-    row |= {"memory, GB": f"{run.memory / 1e9:.1f}", "compared cells": len(committed)}
-    row["of them different"] = sum(one != other for one, other in zip(again, committed, strict=True))
-    return row | {"values of the checks": measured}
+    return {"compared cells": len(committed), "of them different": different, "values of the checks": measured}
 
 
 def compared(path: Path) -> list[dict[str, str]]:
@@ -68,21 +70,26 @@ def table(rows: list[dict]) -> Iterator[str]:
     yield f"|{' --- |' * len(rows[0])}"
     for row in rows:
         yield f"| {' | '.join(map(str, row.values()))} |"
-    if len(rows) == len(course.select("")):
-        yield f"\nTogether {sum(row['seconds'] for row in rows) / 60:.0f} minutes."
 
 
-def main(selections: list[str]) -> None:
+def main(selections: list[str]) -> int:
+    """1 where a notebook failed; the others have their rows all the same."""
     BUILD.mkdir(parents=True, exist_ok=True)
-    for path in [path for one in selections or [""] for path in course.select(one)]:
-        row = measure(path)
-        kept = BUILD / "rows.json"
-        rows = {one["notebook"]: one for one in (read_json(kept) if kept.is_file() else [])} | {path.stem: row}
-        rows = [rows[name] for name in sorted(rows)]
-        write_json(kept, rows)
+    paths = [path for one in selections or [""] for path in course.select(one)]
+    runs, together = course.execute_all(paths, {}, BUILD, 1 if selections else course.usual_jobs())
+    new = [costs(run) | outputs(run, path) for run, path in zip(runs, paths, strict=True) if not run.error]
+    if not selections and not together.error:
+        counts = {name: sum(row[name] for row in new) for name in ("compared cells", "of them different")}
+        new.append(costs(together) | counts | {"values of the checks": ""})
+    kept = BUILD / "rows.json"
+    rows = {row["notebook"]: row for row in (*(read_json(kept) if kept.is_file() else ()), *new)}
+    rows = [rows[name] for name in sorted(rows)]
+    write_json(kept, rows)
+    if rows:
         tables.write(f"course, cores: {cores()}", [tables.about("torch", "tensorflow"), "", *table(rows)])
-        print(row, file=sys.stderr, flush=True)
+    print(course.table(runs))
+    return int(bool(together.error))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -106,11 +106,7 @@ def run(
         )
     build.mkdir(parents=True, exist_ok=True)
     with alone(build, build / ".lock"):
-        began = time.perf_counter()
-        with _memory() as peak:
-            runs = execute_all(paths, values, build, _at_a_time(jobs, len(paths)))
-        error = next((one.error for one in runs if one.error), None)
-        together = Run("together", "", time.perf_counter() - began, peak.bytes, error=error)
+        runs, together = execute_all(paths, values, build, jobs)
         for path, one in zip(paths, runs, strict=True):
             if save and not one.error:
                 write_clean(build / path.name, path)
@@ -222,11 +218,29 @@ def refuse_unknown(path: Path, parameters: dict[str, Any]) -> None:
             raise ValueError(f"{path.stem} has no parameter {name!r}: it has {', '.join(known)}")
 
 
-def execute_all(paths: Sequence[Path], parameters: dict[str, Any], build: Path, jobs: int = 1) -> list[Run]:
-    """Execute notebooks, `jobs` at a time, each on its share of the cores; their runs, in the order of `paths`.
+def execute_all(paths: Sequence[Path], parameters: dict[str, Any], build: Path, jobs: int) -> tuple[list[Run], Run]:
+    """Execute notebooks, each on its share of the cores.
 
-    The last notebook begins, which takes longest.
+    Parameters
+    ----------
+    paths, parameters, build : as for `execute`.
+    jobs : how many at a time; fewer where cores or free memory are short.
+
+    Returns
+    -------
+    list of Run, Run
+        Of each notebook, in the order of `paths`, and of all together.
     """
+    jobs, began = _at_a_time(jobs, len(paths)), time.perf_counter()
+    with _memory() as peak:
+        runs = _runs(paths, parameters, build, jobs)
+    error = next((one.error for one in runs if one.error), None)
+    name = f"together, {jobs} at a time" if jobs > 1 else "together"
+    return runs, Run(name, "", time.perf_counter() - began, peak.bytes, error=error)
+
+
+def _runs(paths: Sequence[Path], parameters: dict[str, Any], build: Path, jobs: int) -> list[Run]:
+    """Where there are several jobs the last notebook begins, which takes longest."""
     if jobs == 1:
         return [execute(path, parameters, build) for path in paths]
     with shared(jobs), ThreadPoolExecutor(jobs, WORKERS) as pool:
