@@ -267,8 +267,8 @@ def _kill_kernels() -> None:
 
 
 def usual_jobs() -> int:
-    """Notebooks at a time where nobody says how many: their networks are too small to keep many cores busy, and a core
-    each gets two done sooner than two each, one after the other. With more cores, one for each two.
+    """Notebooks at a time where nobody says how many: two, with a core each. They are done sooner than one after the
+    other on both cores, and as soon on an older processor. With more than four cores one for each two.
     """
     return min(cores(), max(2, cores() // 2))
 
