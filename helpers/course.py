@@ -317,7 +317,8 @@ def execute(path: Path, parameters: dict[str, Any], build: Path) -> Run:
     first = rank() == 0
     if first:
         tqdm.write(f"{path.stem}: {result.title}", sys.stderr)
-    # Not papermill's cwd, which moves this whole process there; and a name in the command by which to find the kernel.
+    # Not papermill's cwd, which moves this whole process there; a name in the command by which to find the kernel; and
+    # no line of each kernel's about TCP, between the bars.
     mark = f"--Session.username={path.stem}"
     options = {"resources": {"metadata": {"path": str(ROOT)}}, "extra_arguments": [mark, "--log-level=ERROR"]}
     options |= {"kernel_name": "python3", "progress_bar": first and {"desc": path.stem}}

@@ -375,12 +375,15 @@ def is_running(pid):
         return False
 
 
-# Another thread of the process takes the signal, and the main one, which has to act on it, sleeps on.
+# Another thread of the process takes the signal, and the main one, which has to act on it, sleeps on: it waits for the
+# notebooks by then, as both have a kernel.
 TAKEN_ELSEWHERE = """
-import signal, threading
+import signal, threading, time
 def stop():
+    while len([*Path(sys.argv[1]).glob("build/*.kernel")]) < 2:
+        time.sleep(0.1)
     signal.pthread_kill(threading.get_ident(), signal.SIGINT)
-threading.Timer(1, stop).start()
+threading.Thread(target=stop, daemon=True).start()
 """
 # The first notebook is handed over, and nothing has come back of it yet.
 WHILE_HANDING_OVER = """
@@ -394,7 +397,7 @@ course.ThreadPoolExecutor.submit = submit
 
 @pytest.mark.parametrize(
     ("begun", "signals", "within"),
-    [(0, 1, ""), (2, 1, ""), (0, 2, ""), (0, 0, TAKEN_ELSEWHERE), (0, 0, WHILE_HANDING_OVER)],
+    [(0, 1, ""), (2, 1, ""), (0, 2, ""), (2, 0, TAKEN_ELSEWHERE), (0, 0, WHILE_HANDING_OVER)],
     ids=["starting", "running", "impatient", "taken elsewhere", "handing over"],
 )
 def test_stopping_two_notebooks_at_a_time_leaves_no_kernel(tmp_path, begun, signals, within):
