@@ -17,9 +17,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tables
 
-from helpers import course
-from helpers.runtime import ROOT, cores, read_json, write_json
-from helpers.website import cells_of
+from course import reports
+from course.executing import execute_all, usual_jobs
+from course.notebooks import cells_of, select
+from course.reports import Run, value_of
+from helpers.runtime import ROOT
+from whatchanged.devices import cores
+from whatchanged.files import read_json, write_json
 
 BUILD = ROOT / "build" / f"cores_{cores()}"
 IGNORED = {"nbval-ignore-output", "injected-parameters"}
@@ -27,17 +31,17 @@ RULES = configparser.ConfigParser(interpolation=None)
 RULES.read_string((ROOT / "tests" / "nbval_sanitize.cfg").read_text())
 
 
-def costs(run: course.Run) -> dict:
+def costs(run: Run) -> dict:
     """Half the row of a table: what these executions took."""
     row = {"notebook": run.name, "measured on": str(datetime.date.today()), "seconds": round(run.seconds)}
     return row | {"memory, GB": f"{run.memory / 1e9:.1f}"}
 
 
-def outputs(run: course.Run, path: Path) -> dict:
+def outputs(run: Run, path: Path) -> dict:
     """The other half: what came out of a notebook, beside what the one at `path` says."""
     again, committed = compared(BUILD / path.name), compared(path)
     different = sum(one != other for one, other in zip(again, committed, strict=True))
-    measured = "; ".join(f"{name} {course.value_of(entry)}" for name, entry in run.metrics.items())
+    measured = "; ".join(f"{name} {value_of(entry)}" for name, entry in run.metrics.items())
     return {"compared cells": len(committed), "of them different": different, "values of the checks": measured}
 
 
@@ -75,8 +79,8 @@ def table(rows: list[dict]) -> Iterator[str]:
 def main(selections: list[str]) -> int:
     """1 where a notebook failed; the others have their rows all the same."""
     BUILD.mkdir(parents=True, exist_ok=True)
-    paths = [path for one in selections or [""] for path in course.select(one)]
-    runs, together = course.execute_all(paths, {}, BUILD, 1 if selections else course.usual_jobs())
+    paths = [path for one in selections or [""] for path in select(one)]
+    runs, together = execute_all(paths, {}, BUILD, 1 if selections else usual_jobs())
     new = [costs(run) | outputs(run, path) for run, path in zip(runs, paths, strict=True) if not run.error]
     if not selections and not together.error:
         counts = {name: sum(row[name] for row in new) for name in ("compared cells", "of them different")}
@@ -87,7 +91,7 @@ def main(selections: list[str]) -> int:
     write_json(kept, rows)
     if rows:
         tables.write(f"course, cores: {cores()}", [tables.about("torch", "tensorflow"), "", *table(rows)])
-    print(course.table(runs))
+    print(reports.table(runs))
     return int(bool(together.error))
 
 

@@ -23,11 +23,13 @@ from dask.distributed import Client, LocalCluster
 from pyarrow import parquet
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from helpers import scale, scenes
-from helpers.differences import detect
-from helpers.loading import read_image, write_image
+from helpers import photographs, scenes
+from helpers.nuisances import Nuisance, take
+from whatchanged import many
+from whatchanged.detection import detect
+from whatchanged.images import read_image, write_image
 
-NUISANCE = scenes.Nuisance(rotation=1, shift_x=2, shift_y=2, gain=1.1, noise=3)
+NUISANCE = Nuisance(rotation=1, shift_x=2, shift_y=2, gain=1.1, noise=3)
 SIZES = {"1080p": (1080, 1920), "4K": (2160, 3840)}
 
 
@@ -70,16 +72,16 @@ class Watch:
             yield f"after {done:>6} pairs: client and scheduler {own:.0f} MB, largest worker {worker:.0f} MB"
 
 
-def many(folder: Path, count: int, workers: int) -> None:
+def very_many(folder: Path, count: int, workers: int) -> None:
     """Compare generated pairs while a worker is killed; every pair must be in the result once."""
     with ProcessPoolExecutor(workers) as pool:
         pairs = list(pool.map(partial(write_pair, folder), range(count), chunksize=100))
     options = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(**options) as cluster, Client(cluster) as client:
         watch = Watch(client, count)
-        outcome = scale.compare_pairs(pairs, folder / "out", scheduler=cluster.scheduler_address, progress=watch)
+        outcome = many.compare_pairs(pairs, folder / "out", scheduler=cluster.scheduler_address, progress=watch)
     print(*watch.report(), sep="\n")
-    parts = list((folder / "out" / scale.RESULTS).glob("*.parquet"))
+    parts = list((folder / "out" / many.RESULTS).glob("*.parquet"))
     rows = [row for path in parts for row in parquet.read_table(path, columns=["before", "after"]).to_pylist()]
     assert Counter((row["before"], row["after"]) for row in rows) == Counter(pairs), "a pair is missing or there twice"
     size = sum(path.stat().st_size for path in parts) / count
@@ -99,7 +101,7 @@ def overhead(folder: Path, count: int, workers: int) -> None:
         (f"/data/pictures/before/{number:09}.png", f"/data/pictures/after/{number:09}.png") for number in range(count)
     ]
     before, began = megabytes(psutil.Process()), time.perf_counter()
-    scale.compare_pairs(pairs, folder / "nothing", workers=workers, announce=lambda text: None, compare=nothing)
+    many.compare_pairs(pairs, folder / "nothing", workers=workers, announce=lambda text: None, compare=nothing)
     took, grown = time.perf_counter() - began, megabytes(psutil.Process()) - before
     print(f"without comparing: {count / took:.0f} pairs/s, the client grows by {1e6 * grown / count:.0f} bytes a pair")
 
@@ -108,10 +110,10 @@ def costs(folder: Path) -> None:
     """What one core does in a second: read and compare pairs of photographs taken by hand."""
     cv2.setNumThreads(1)
     for name, (height, width) in SIZES.items():
-        photograph = cv2.resize(scenes.photograph("astronaut"), (width, height), interpolation=cv2.INTER_CUBIC)
+        photograph = cv2.resize(photographs.photograph("astronaut"), (width, height), interpolation=cv2.INTER_CUBIC)
         after = photograph.copy()
         after[height // 3 : height // 2, width // 3 : width // 2] = photograph[:1, :1]
-        pair = scenes.take(photograph, scenes.Nuisance(noise=2), 0), scenes.take(after, NUISANCE, 1)
+        pair = take(photograph, Nuisance(noise=2), 0), take(after, NUISANCE, 1)
         files = [write_image(folder / f"{name}_{side}.png", image) for side, image in enumerate(pair)]
         began = time.perf_counter()
         for _ in range(3):
@@ -135,7 +137,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         costs(Path(folder))
         overhead(Path(folder), 100_000, options.workers)
-        many(Path(folder), options.count, options.workers)
+        very_many(Path(folder), options.count, options.workers)
 
 
 if __name__ == "__main__":

@@ -20,13 +20,16 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tables
 
-from helpers import clusters, course, scenes
+from course.notebooks import select
+from helpers import scenes
+from helpers.nuisances import CONDITIONS, Nuisance
 from helpers.runtime import ROOT
+from whatchanged import clusters
 
 MASKS = {1_000: (480, 640), 10_000: (1080, 1920), 100_000: (2160, 3840), 1_000_000: (2160, 3840)}
 EPS, MIN_SAMPLES = 3.5, 20
 HELP = """
-from helpers.__main__ import main
+from whatchanged.__main__ import main
 try:
     main(["--help"])
 except SystemExit:
@@ -71,7 +74,7 @@ def dbscan() -> Iterator[str]:
 
 def generators() -> Iterator[str]:
     """Pairs a second on one core."""
-    turned = scenes.Nuisance(**{**vars(scenes.CONDITIONS["all"]), "size": 1.0})
+    turned = Nuisance(**{**vars(CONDITIONS["all"]), "size": 1.0})
     yield "| scenes of 96 px, on one core | pairs a second | noise |"
     yield "| --- | --- | --- |"
     for name, nuisance in {"clean": None, "all nuisances": turned}.items():
@@ -86,7 +89,7 @@ def starts() -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- |"
     bare, _ = tables.seconds(started("pass"))
     yield f"| `python -m helpers --help` | {told(HELP, bare)}"
-    for path in course.select(""):
+    for path in select(""):
         yield f"| imports of notebook {path.stem[:2]} | {told(imports_of(path), bare)}"
 
 

@@ -24,8 +24,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tables
 from skimage.metrics import structural_similarity
 
-from helpers import differences, evaluation, scenes
-from helpers.loading import read_image, read_pair, write_image
+from helpers import evaluation
+from helpers.nuisances import CONDITIONS
+from helpers.photographs import photo_pair, photograph
+from whatchanged import detection
+from whatchanged.images import read_image, read_pair, write_image
+from whatchanged.pixels import pixel_difference
+from whatchanged.regions import Difference, regions
+from whatchanged.ssim import structural_difference
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = ROOT / "build" / "peers"
@@ -46,7 +52,7 @@ def command(*parts: object) -> None:
 def photographs(folder: Path, size: str) -> list[Path]:
     """Two PNG files of a photograph; a sixth of the second one is painted over."""
     height, width = SIZES[size]
-    before = cv2.resize(scenes.photograph("astronaut"), (width, height), interpolation=cv2.INTER_CUBIC)
+    before = cv2.resize(photograph("astronaut"), (width, height), interpolation=cv2.INTER_CUBIC)
     after = before.copy()
     after[height // 3 : height // 2, width // 3 : width // 2] = before[:1, :1]
     return [write_image(folder / f"{size}_{name}.png", image) for name, image in (("before", before), ("after", after))]
@@ -55,8 +61,8 @@ def photographs(folder: Path, size: str) -> list[Path]:
 def of_arrays(before: np.ndarray, after: np.ndarray) -> dict[str, Callable[[], object]]:
     """Tools that take decoded pictures."""
     ways = {
-        "this project, pixel": partial(differences.pixel_difference, before, after),
-        "this project, SSIM": partial(differences.structural_difference, before, after),
+        "this project, pixel": partial(pixel_difference, before, after),
+        "this project, SSIM": partial(structural_difference, before, after),
         "scikit-image, SSIM": partial(structural_similarity, before, after, full=True, channel_axis=2),
     }
     if (PEERS / "python" / "pixelmatch").is_dir():
@@ -74,8 +80,8 @@ def of_files(before: Path, after: Path) -> dict[str, Callable[[], object]]:
         return lambda: compare(*read_pair(before, after))
 
     ways = {
-        "this project, pixel": reading(differences.pixel_difference),
-        "this project, SSIM": reading(differences.structural_difference),
+        "this project, pixel": reading(pixel_difference),
+        "this project, SSIM": reading(structural_difference),
         "scikit-image, SSIM": reading(partial(structural_similarity, full=True, channel_axis=2)),
     }
     if (PEERS / "python" / "blazediff").is_dir():
@@ -87,7 +93,7 @@ def of_files(before: Path, after: Path) -> dict[str, Callable[[], object]]:
 
 def whole_commands(before: Path, after: Path, output: Path) -> dict[str, Callable[[], object]]:
     """Start, decode, compare, write a picture."""
-    ours = [sys.executable, "-m", "helpers", "diff", before, after, "--no-align", "--output", output]
+    ours = [sys.executable, "-m", "whatchanged", "diff", before, after, "--no-align", "--output", output]
     ways = {f"this project, {method}": partial(command, *ours, "--method", method) for method in ("pixel", "ssim")}
     alone = partial(command, *ours, "--method", "pixel", "--picture", "after")
     ways["this project, pixel, one picture"] = alone
@@ -132,10 +138,10 @@ def speed(folder: Path) -> Iterator[str]:
 # Quality
 
 
-def boxed(name: str, mask: np.ndarray) -> differences.Difference:
+def boxed(name: str, mask: np.ndarray) -> Difference:
     """The boxes of a tool's mask, fragments joined as this project joins its own."""
-    found = differences.regions(mask, mask.astype(np.float32), merge=8, min_area=20)
-    return differences.Difference(name, 1 - float(mask.mean()), found, mask.astype(np.float32), mask)
+    found = regions(mask, mask.astype(np.float32), merge=8, min_area=20)
+    return Difference(name, 1 - float(mask.mean()), found, mask.astype(np.float32), mask)
 
 
 def by_command(name: str, parts: list[object], is_changed: Callable[[np.ndarray], np.ndarray], before, after):
@@ -157,7 +163,7 @@ def resized_to(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     )
 
 
-def by_ssim(before: np.ndarray, after: np.ndarray) -> differences.Difference:
+def by_ssim(before: np.ndarray, after: np.ndarray) -> Difference:
     """The usual recipe with scikit-image: SSIM map, Otsu's threshold, boxes."""
     _, values = structural_similarity(before, resized_to(before, after), full=True, channel_axis=2)
     apart = np.clip(127.5 * (1 - values.mean(axis=2)), 0, 255).astype(np.uint8)
@@ -169,8 +175,8 @@ def quality_methods() -> dict[str, Callable]:
     """name -> function of two pictures that finds boxes."""
     marked = lambda rgba: rgba[..., 3] > 0  # noqa: E731
     ways = {
-        "this project": partial(differences.detect, resize=True),
-        "this project, pixel": partial(differences.detect, resize=True, method="pixel"),
+        "this project": partial(detection.detect, resize=True),
+        "this project, pixel": partial(detection.detect, resize=True, method="pixel"),
         "scikit-image SSIM": by_ssim,
     }
     for name in ("odiff", "blazediff"):
@@ -190,9 +196,9 @@ def quality(pairs: int) -> Iterator[str]:
     """Box F1 on edited photographs: a row a nuisance, a column a tool."""
 
     def make(seed, index, *, nuisance, changed):
-        return scenes.photo_pair(seed, index, nuisance=nuisance, edits=(1, 3) if changed else (0, 0))
+        return photo_pair(seed, index, nuisance=nuisance, edits=(1, 3) if changed else (0, 0))
 
-    scores = evaluation.compare_methods(quality_methods(), scenes.CONDITIONS, make, pairs=pairs, seed=0)
+    scores = evaluation.compare_methods(quality_methods(), CONDITIONS, make, pairs=pairs, seed=0)
     table = evaluation.score_table(scores, lambda one: one.score.f1)
     yield f"| F1 of boxes, {pairs} pairs | " + " | ".join(table.columns) + " |"
     yield "| --- |" + " --- |" * len(table.columns)

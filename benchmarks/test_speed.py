@@ -16,7 +16,11 @@ import parts
 import tables
 from skimage.metrics import structural_similarity
 
-from helpers import clusters, differences, scenes
+from helpers import scenes
+from helpers.nuisances import CONDITIONS, Nuisance, take
+from helpers.photographs import photograph
+from whatchanged import clusters, detection
+from whatchanged.ssim import structural_difference
 
 SIZES = {"1080p": (1080, 1920), "4K": (2160, 3840)}
 
@@ -33,13 +37,11 @@ def one_core():
 def photographs(size: str, kind: str, color: bool) -> tuple[np.ndarray, np.ndarray]:
     """A photograph with sensor noise in both pictures, or the same twice but for one pasted patch."""
     height, width = SIZES[size]
-    before = cv2.resize(scenes.photograph("astronaut"), (width, height), interpolation=cv2.INTER_CUBIC)
+    before = cv2.resize(photograph("astronaut"), (width, height), interpolation=cv2.INTER_CUBIC)
     after = before.copy()
     after[height // 3 : height // 2, width // 3 : width // 2] = before[:1, :1]
     if kind == "noise":
-        before, after = (
-            scenes.take(image, scenes.Nuisance(noise=3), seed) for seed, image in enumerate((before, after))
-        )
+        before, after = (take(image, Nuisance(noise=3), seed) for seed, image in enumerate((before, after)))
     return (before, after) if color else tuple(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (before, after))
 
 
@@ -62,7 +64,7 @@ def peak(work) -> float:
 def test_ssim_against_scikit_image(benchmark, size, kind, color):
     before, after = photographs(size, kind, color)
     reference = partial(structural_similarity, before, after, full=True, channel_axis=2 if color else None)
-    ours = partial(differences.structural_difference, before, after)
+    ours = partial(structural_difference, before, after)
     ratio = seconds(reference) / seconds(ours, 3)
     memory = peak(ours) / peak(reference)
     benchmark.group = f"SSIM {size}"
@@ -79,7 +81,7 @@ def test_ssim_against_scikit_image(benchmark, size, kind, color):
 def test_detect_against_scikit_image(benchmark, size):
     """The whole of `detect` (align, relight, compare, regions) against scikit-image's SSIM alone."""
     before, after = photographs(size, "noise", True)
-    detect = partial(differences.detect, before, after)
+    detect = partial(detection.detect, before, after)
     ratio = seconds(partial(structural_similarity, before, after, full=True, channel_axis=2)) / seconds(detect, 2)
     benchmark.group = f"detect {size}"
     benchmark.extra_info.update(ratio=ratio)
@@ -87,10 +89,10 @@ def test_detect_against_scikit_image(benchmark, size):
     benchmark.pedantic(detect, rounds=2)
 
 
-@pytest.mark.parametrize("nuisance", [None, scenes.CONDITIONS["all"]], ids=["clean", "all nuisances"])
+@pytest.mark.parametrize("nuisance", [None, CONDITIONS["all"]], ids=["clean", "all nuisances"])
 def test_scene_generator(benchmark, nuisance):
     """At least 300 pairs a second at 96 px on one core."""
-    nuisance = nuisance and scenes.Nuisance(**{**nuisance.__dict__, "size": 1.0})
+    nuisance = nuisance and Nuisance(**{**nuisance.__dict__, "size": 1.0})
 
     def hundred():
         for index in range(100):

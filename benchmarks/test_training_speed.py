@@ -12,9 +12,11 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from helpers import alignment, loading, scenes, surfaces, training
-from helpers.models import dbt_resnet50, resnet18
-from helpers.runtime import precision
+from helpers import datasets, scenes, surfaces, training
+from helpers.changes import SubtleDiffDataset, write_dataset
+from whatchanged import alignment
+from whatchanged.devices import precision
+from whatchanged.models import dbt_resnet50, resnet18
 
 SIZE = 64
 
@@ -33,7 +35,7 @@ def all_cores():
 @pytest.fixture(scope="module")
 def data():
     made = surfaces.surfaces(0, 800, size=SIZE)
-    return loading.Pictures(made.images, made.labels, made.names)
+    return datasets.Pictures(made.images, made.labels, made.names)
 
 
 def frozen():
@@ -127,7 +129,7 @@ def test_bf16_and_channels_last_against_fp32(benchmark, size):
 def pairs(tmp_path_factory):
     """A folder of 640 pairs of 96 pixels."""
     made = (scenes.subtle_pair(0, index) for index in range(640))
-    return scenes.write_dataset(tmp_path_factory.mktemp("pairs"), made)
+    return write_dataset(tmp_path_factory.mktemp("pairs"), made)
 
 
 EPOCHS = 4  # as notebook 03 trains
@@ -140,8 +142,8 @@ def test_pairs_against_the_plain_loop(benchmark, pairs):
     away on both sides, and the reading out of ours: it is what precision, memory format and decoding make. The second
     is that of the notebook's data, the one reading counted.
     """
-    decoded = loading.SubtleDiffDataset(pairs)
-    aligned = loading.SubtleDiffDataset(pairs, transform=alignment.aligned)
+    decoded = SubtleDiffDataset(pairs)
+    aligned = SubtleDiffDataset(pairs, transform=alignment.aligned)
     kept = decoded.in_memory()
 
     def ours():

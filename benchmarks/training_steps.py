@@ -24,9 +24,11 @@ from torch.utils.data import DataLoader
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tables
 
-from helpers import captioned, loading, scenes, surfaces, training
-from helpers.models import dbt_resnet50, ddla, resnet18, tblip2
-from helpers.runtime import autocast, precision
+from helpers import captioned, datasets, scenes, surfaces, training
+from helpers.changes import SubtleDiffDataset, write_dataset
+from whatchanged.devices import autocast, precision
+from whatchanged.models import caption_loss, dbt_resnet50, ddla, resnet18, tblip2
+from whatchanged.models.blip2 import small_blip2
 
 ROUNDS = 3
 STEPS = 6  # an epoch
@@ -57,7 +59,7 @@ class Case:
 def cases() -> Iterator[tuple[str, Case]]:
     """Name -> case, made one at a time."""
     made = surfaces.surfaces(0, 64 * STEPS, size=64)
-    pictures = loading.Pictures(made.images, made.labels, made.names)
+    pictures = datasets.Pictures(made.images, made.labels, made.names)
     yield "02, ResNet18, 64 surfaces of 64 px", Case(lambda: resnet18.build(2), pictures, 64, training.classification)
     yield (
         "03, DBTResNet50, 16 pairs of 96 px",
@@ -65,22 +67,22 @@ def cases() -> Iterator[tuple[str, Case]]:
     )
     model, prepared = captioned_pairs(32 * STEPS)
     adamw = {"optimizer": torch.optim.AdamW, "precision": "fp32"}
-    yield "05, T-BLIP2, 32 pairs of 96 px", Case(model, prepared, 32, tblip2.CaptionLoss(words=2.0), **adamw)
+    yield "05, T-BLIP2, 32 pairs of 96 px", Case(model, prepared, 32, caption_loss.CaptionLoss(words=2.0), **adamw)
     tokenizer = model().processor.tokenizer
     yield "05, DDLA, 32 pairs of 96 px", Case(lambda: ddla.DDLA(tokenizer), prepared, 32, ddla.alignment_loss, **adamw)
 
 
-def subtle_pairs(count: int) -> loading.Pictures:
+def subtle_pairs(count: int) -> datasets.Pictures:
     """Pairs of textured objects and their labels, decoded."""
     with tempfile.TemporaryDirectory() as folder:
-        made = scenes.write_dataset(Path(folder), (scenes.subtle_pair(0, index) for index in range(count)))
-        return loading.SubtleDiffDataset(made).in_memory()
+        made = write_dataset(Path(folder), (scenes.subtle_pair(0, index) for index in range(count)))
+        return SubtleDiffDataset(made).in_memory()
 
 
 def captioned_pairs(count: int) -> tuple[Callable, captioned.PreparedPairs]:
     """A function that builds notebook 05's T-BLIP2, and pairs that are prepared for it."""
     made = [scenes.scene_pair(0, index, changes=(1, 2)) for index in range(count)]
-    blip2 = partial(tblip2.small_blip2, [one.captions[0] for one in made], seed=0)
+    blip2 = partial(small_blip2, [one.captions[0] for one in made], seed=0)
 
     def build() -> torch.nn.Module:
         return tblip2.EnhancedDiffBLIP2(*blip2(), min_samples=8, align_dim=64)

@@ -11,9 +11,10 @@ from typing import Any
 
 import pandas
 
-from helpers import course, plotting, scale
-from helpers.journal import alone
-from helpers.runtime import read_json, write_json, write_whole
+from course import executing, notebooks
+from helpers import plotting
+from whatchanged import many
+from whatchanged.files import alone, read_json, write_json, write_whole
 
 RESULT = "result.json"
 
@@ -27,8 +28,8 @@ def parameter_rows(table: str | Path, notebook: Path) -> list[dict[str, Any]]:
         raise ValueError(
             f"{table} is no table of parameters: a CSV file with a column for each, as SEED,EPOCHS"
         ) from error
-    course.refuse_unknown(notebook, dict.fromkeys(read.columns))
-    rows = [{name: course.parse(value) for name, value in row.items() if value} for row in read.to_dict("records")]
+    notebooks.refuse_unknown(notebook, dict.fromkeys(read.columns))
+    rows = [{name: notebooks.parse(value) for name, value in row.items() if value} for row in read.to_dict("records")]
     if not rows:
         raise ValueError(f"{table} has no rows: write one for each run under its heading")
     return list({_name(row): row for row in rows}.values())
@@ -77,8 +78,8 @@ def sweep(
         missing = [row for row in rows if _earlier(folder, row) is None]
         if missing:
             # Dask would have each of its processes compute in one thread.
-            threads = nullcontext() if scheduler else course.shared(workers)
-            with threads, scale.connected(scheduler, workers, announce) as client:
+            threads = nullcontext() if scheduler else executing.shared(workers)
+            with threads, many.connected(scheduler, workers, announce) as client:
                 for _ in _executed(client, notebook, missing, folder):
                     progress(1)
         table = pandas.DataFrame([row | _read(folder, row) for row in rows])
@@ -133,7 +134,7 @@ def _execute(notebook: Path, row: dict[str, Any], place: Path) -> None:
     """One run, on a worker, and its result on disk."""
     place.mkdir(exist_ok=True)
     (place / RESULT).unlink(missing_ok=True)
-    done = course.execute(notebook, row, place)
+    done = executing.execute(notebook, row, place)
     result = {name: entry["value"] for name, entry in done.metrics.items()}
     result |= {"seconds": round(done.seconds, 1), "error": done.error or ""}
     write_json(place / RESULT, {"parameters": row, "result": result})

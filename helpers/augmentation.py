@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from helpers.loading import IMAGENET_MEAN, IMAGENET_STD
+from whatchanged.weights import IMAGENET_MEAN, IMAGENET_STD
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import inspect
-import json
 import math
 import os
 import platform
@@ -13,21 +12,19 @@ import random
 import re
 import subprocess
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from whatchanged.devices import device, precision
+from whatchanged.files import read_json, write_json
+
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = ("quick", "full")
-CLASSIFIER = ROOT / "build" / "02_resnet18_defects" / "model.safetensors"  # what the notebooks leave behind
-DESCRIBER = ROOT / "build" / "05_t_blip2" / "model"
-
 # In a notebook, tqdm asks for widgets when some library imports it; the course's bars are text.
 warnings.filterwarnings("ignore", message="IProgress not found")
-
 _output_folder: Path | None = None
 
 
@@ -106,45 +103,6 @@ def data_folder(path: str | Path) -> Path:
     )
 
 
-def rank() -> int:
-    """Which of the processes of one training this is, from 0; 0 where there is one."""
-    return int(os.environ.get("RANK", 0))
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def device() -> Any:
-    """The `torch.device` to compute on: CUDA (each process of a training its own), then Apple's MPS, then the CPU."""
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def precision(on: Any = None) -> str:
-    """ "bf16" where the processor or GPU computes in bfloat16, "fp32" everywhere else."""
-    import torch
-
-    kind = (on or device()).type
-    if kind == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    if kind == "cpu" and Path("/proc/cpuinfo").is_file():
-        return "bf16" if re.search(r"\b(avx512_bf16|amx_bf16|bf16)\b", Path("/proc/cpuinfo").read_text()) else "fp32"
-    return "fp32"
-
-
-def autocast(on: Any = None, to: str | None = None) -> Any:
-    """A context in which PyTorch computes in "bf16" or "fp32"; None takes the `precision()` of the device."""
-    import torch
-
-    on = on or device()
-    return torch.autocast(on.type, dtype=torch.bfloat16, enabled=(to or precision(on)) == "bf16")
-
-
 def versions(*packages: str) -> str:
     """One line each: Python, the named packages, the device with its precision, and the number of cores."""
     from importlib.metadata import version
@@ -192,27 +150,6 @@ def _record(name: str, entry: dict) -> None:
     write_json(path, metrics)
 
 
-def write_whole(path: str | Path, data: bytes) -> Path:
-    """Write a file so that a reader sees the old one or the whole new one: to a neighbor first, then moved in place."""
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise ValueError(f"{path.parent} is no folder: make it first, then write {path.name} there")
-    neighbor = path.with_name(path.name + ".part")
-    neighbor.write_bytes(data)
-    os.replace(neighbor, path)
-    return path
-
-
-def write_json(path: str | Path, value: Any) -> Path:
-    """Write JSON, whole or not at all."""
-    return write_whole(path, (json.dumps(value, indent=2) + "\n").encode())
-
-
-def read_json(path: str | Path) -> Any:
-    """What a JSON file holds."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
-
-
 @contextlib.contextmanager
 def progress_bar(steps: int, shown: bool = True) -> Iterator[Any]:
     """A text bar of tqdm; in a notebook the cell's output is cleared after it, so that nothing of it stays on the page.
@@ -230,27 +167,6 @@ def progress_bar(steps: int, shown: bool = True) -> Iterator[Any]:
         from IPython.display import clear_output
 
         clear_output()
-
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Swallow what is written to stderr, also by compiled code, unless the block raises: then it is written after all.
-
-    For libraries that greet. A notebook would keep their lines on its page.
-    """
-    with tempfile.TemporaryFile() as told:
-        sys.stderr.flush()
-        kept = os.dup(2)
-        os.dup2(told.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            told.seek(0)
-            os.write(kept, told.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def show_source(*things: Any) -> Any:

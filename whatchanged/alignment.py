@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from helpers.images import gray as _gray
-from helpers.images import shrink as _shrink
-from helpers.images import size as _size
+from whatchanged import images
 
 MOTIONS = {
     "translation": cv2.MOTION_TRANSLATION,
@@ -87,11 +85,13 @@ def align(before: np.ndarray, after: np.ndarray, motion: str = "affine") -> Alig
     if motion not in MOTIONS:
         raise ValueError(f"motion is {motion!r}: choose one of {', '.join(MOTIONS)}")
     if before.shape[:2] != after.shape[:2]:
-        raise ValueError(f"before is {_size(before)} and after is {_size(after)}: align takes images of one size")
+        raise ValueError(
+            f"before is {images.size(before)} and after is {images.size(after)}: align takes images of one size"
+        )
     shape = before.shape[:2]
-    fine = [_structure(_shrink(_gray(image), FINE)) for image in (before, after)]
+    fine = [_structure(images.shrink(images.gray(image), FINE)) for image in (before, after)]
     small = max(shape) <= COARSE
-    coarse = fine if small else [_structure(_shrink(_gray(image), COARSE)) for image in (before, after)]
+    coarse = fine if small else [_structure(images.shrink(images.gray(image), COARSE)) for image in (before, after)]
     still = Alignment(np.eye(3), np.ones(shape, bool), _correlation(*fine, np.eye(3)), "none")
     if min(shape) < 16 or not all(image.any() for image in fine) or still.confidence > 0.9999:
         return still
@@ -253,3 +253,9 @@ def _displacement(matrix: np.ndarray, shape: tuple[int, ...]) -> float:
     corners = np.array([[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]], float)
     moved = cv2.perspectiveTransform(corners[None], matrix)[0]
     return float(np.abs(moved - corners).max())
+
+
+def inside(valid: np.ndarray) -> np.ndarray:
+    """The valid pixels less a border of two, where interpolation still mixes in what lies outside."""
+    eroded = cv2.erode(valid.view(np.uint8), np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    return eroded > 0

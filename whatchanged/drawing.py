@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from helpers.differences import Difference
+from whatchanged.regions import Difference
 
 FOUND = "#D55E00"  # what a method found; one of plotting's colors
 

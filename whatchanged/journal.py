@@ -4,23 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from helpers.runtime import read_json, write_json, write_whole
-
-
-@contextmanager
-def alone(path: Path, lock: Path) -> Iterator[None]:
-    """No other run writes what is at `path` meanwhile, or ValueError; `lock` is a file beside it."""
-    try:
-        with FileLock(lock, timeout=0):
-            yield
-    except Timeout as error:
-        raise ValueError(f"{path} is being written by another run: wait for it, or choose another place") from error
+from whatchanged.files import alone, read_json, write_json, write_whole
 
 
 class Journal:

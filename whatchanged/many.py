@@ -12,17 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from helpers.differences import detect
-from helpers.journal import alone
-from helpers.loading import read_image
-from helpers.runtime import read_json, write_json, write_whole
+from whatchanged.detection import detect
+from whatchanged.files import alone, read_json, write_json, write_whole
+from whatchanged.images import read_image
 
 BATCH = 16  # pairs a task: long enough that Dask's own work does not count, short enough to lose little
 AHEAD = 3  # tasks a thread that wait: no worker runs dry, and no list of a million tasks lies in memory
 PART = 2000  # records a Parquet file
 PATIENCE = 10.0  # seconds after which records are written, however few
 RESULTS, QUARANTINE, ABOUT = "results", "quarantine.jsonl", "about.json"
-
 Pair = tuple[str, str]
 
 
@@ -120,10 +118,6 @@ def schema() -> Any:
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Where results are kept
-
-
 class _Store:
     """Parquet files that appear whole, a part at a time, and the pairs that are in them."""
 
@@ -210,10 +204,6 @@ def _open(folder: Path, options: dict[str, Any]) -> Iterator[_Store]:
             yield store
         finally:
             store.write()
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Who compares
 
 
 @contextmanager

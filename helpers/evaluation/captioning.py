@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.runtime import ROOT, quiet_stderr, write_whole
+from helpers.runtime import ROOT
+from whatchanged.devices import quiet_stderr
+from whatchanged.files import write_whole
 
 METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "METEOR", "CIDEr-D", "SPICE")
 _SPICE_JARS = ("stanford-corenlp-3.6.0.jar", "stanford-corenlp-3.6.0-models.jar")

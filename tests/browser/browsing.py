@@ -45,7 +45,7 @@ def barriers(page: Page) -> list[tuple[str, str]]:
 
 
 class App:
-    """`python -m helpers app` in a process of its own, without a network."""
+    """`whatchanged app` in a process of its own, without a network."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         with socket.socket() as free:
@@ -54,7 +54,7 @@ class App:
         self.address, self.temporary = f"http://127.0.0.1:{port}/", folder
         offline = os.pathsep.join([str(ROOT / "tests" / "offline"), str(ROOT)])
         environment = os.environ | {"TMPDIR": str(folder), "PYTHONPATH": offline, "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "helpers", "app", "--port", str(port), *options]
+        command = [sys.executable, "-m", "whatchanged", "app", "--port", str(port), *options]
         self.log = folder / "log.txt"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)

@@ -19,9 +19,13 @@ from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
 from helpers import plotting, scenes, surfaces
-from helpers.differences import detect
-from helpers.loading import read_image
-from helpers.models import resnet18, tblip2
+from helpers.changes import write_dataset
+from helpers.nuisances import CONDITIONS
+from helpers.photographs import photo_pair
+from whatchanged.detection import detect
+from whatchanged.images import read_image
+from whatchanged.models import resnet18
+from whatchanged.models.describer import Describer
 
 expect.set_options(timeout=PATIENCE)
 
@@ -30,7 +34,7 @@ expect.set_options(timeout=PATIENCE)
 def pair(tmp_path_factory):
     """Two photographs with two edits, as files."""
     folder = tmp_path_factory.mktemp("pair")
-    made = scenes.photo_pair(2, name="coffee", edits=(2, 2), nuisance=scenes.CONDITIONS["shift 2 px"])
+    made = photo_pair(2, name="coffee", edits=(2, 2), nuisance=CONDITIONS["shift 2 px"])
     for side in ("before", "after"):
         Image.fromarray(getattr(made, side)).save(folder / f"{side}.png")
     return folder / "before.png", folder / "after.png"
@@ -84,7 +88,7 @@ def test_a_pair_is_dragged_in_compared_and_described(browser, app, trained, pair
         drop(page, label, path)
     press(page, "Compare")
     before, after = map(read_image, pair)
-    found, words = detect(before, after), tblip2.Describer(trained[0])(before, after)
+    found, words = detect(before, after), Describer(trained[0])(before, after)
     expect(page.get_by_label("In words")).to_have_value(re.compile(re.escape(words)))
     expect(page.get_by_label("Similarity, 0 to 1")).to_have_value(f"{found.similarity:.4f}")
     expect(page.get_by_text(f"{len(found.regions)} regions differ.")).to_be_visible()
@@ -105,16 +109,14 @@ def test_a_pair_is_dragged_in_compared_and_described(browser, app, trained, pair
     expect(page.get_by_label("Similarity, 0 to 1")).to_have_value(f"{other.similarity:.4f}")
     page.get_by_label("T-BLIP2", exact=True).check()
     press(page, "Compare")
-    third = tblip2.Describer(trained[0]).difference(before, after)
+    third = Describer(trained[0]).difference(before, after)
     expect(page.get_by_label("Similarity, 0 to 1")).to_have_value(f"{third.similarity:.4f}")
     assert page.foreign == []
 
 
 @pytest.mark.parametrize("size", ["desktop", "phone"])
 def test_many_pairs_in_a_zip(browser, app, tmp_path, size):
-    data = scenes.write_dataset(
-        tmp_path / "data", (scenes.scene_pair(1, index, changes=(index, index)) for index in range(3))
-    )
+    data = write_dataset(tmp_path / "data", (scenes.scene_pair(1, index, changes=(index, index)) for index in range(3)))
     (data / "after" / "000001.png").write_text("this is no image")
     with zipfile.ZipFile(tmp_path / "pairs.zip", "w") as archive:
         for path in sorted(data.rglob("*.png")):

@@ -6,9 +6,10 @@ import pytest
 from browsing import SCREENSHOTS, barriers, opened
 from playwright.sync_api import expect
 
-from helpers import course, website
+from course import website
+from course.notebooks import NOTEBOOKS
 
-PAGES = website.pages_of(course.NOTEBOOKS)
+PAGES = website.pages_of(NOTEBOOKS)
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,13 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
 from pyarrow import parquet
-from test_download import GOOD, Server, assert_good, registry, zipped
+from serving import GOOD, Server, assert_good, registry, zipped
+from support import ROOT
 from test_kills import pairs  # noqa: F401  a fixture
 from tiny_models import describer
 
-from helpers import scale
+from whatchanged import many
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
@@ -59,7 +59,9 @@ def goes_on(command, disk, status=0):
 def test_diff(pairs, disk):  # noqa: F811
     place, _ = disk
     out = place / "out"
-    goes_on([sys.executable, "-m", "helpers", "diff", "--pairs", str(pairs), "--output-dir", str(out)], disk, status=1)
+    goes_on(
+        [sys.executable, "-m", "whatchanged", "diff", "--pairs", str(pairs), "--output-dir", str(out)], disk, status=1
+    )
     assert len((out / "results.jsonl").read_text().splitlines()) == 40
 
 
@@ -71,7 +73,7 @@ def test_diff_on_dask(pairs, disk):  # noqa: F811
     command = [
         sys.executable,
         "-m",
-        "helpers",
+        "whatchanged",
         "diff",
         "--pairs",
         str(pairs),
@@ -81,16 +83,16 @@ def test_diff_on_dask(pairs, disk):  # noqa: F811
         str(out),
     ]
     goes_on(command, disk, status=1)
-    (part, *_) = sorted((out / scale.RESULTS).glob("*.parquet"))
+    (part, *_) = sorted((out / many.RESULTS).glob("*.parquet"))
     assert parquet.read_table(part).num_rows > 0
-    assert sum(parquet.read_table(one).num_rows for one in (out / scale.RESULTS).glob("*.parquet")) == 40
+    assert sum(parquet.read_table(one).num_rows for one in (out / many.RESULTS).glob("*.parquet")) == 40
 
 
 def test_describe(pairs, disk, tmp_path):  # noqa: F811
     place, _ = disk
     (place / "filler").write_bytes(bytes(62_000))
     out = place / "results.json"
-    command = [sys.executable, "-m", "helpers", "describe", "--model-path", str(describer(tmp_path / "model"))]
+    command = [sys.executable, "-m", "whatchanged", "describe", "--model-path", str(describer(tmp_path / "model"))]
     command += ["--max-new-tokens", "5", "--input-dir", str(pairs), "--output-file", str(out)]
     goes_on(command, disk)
     assert len(json.loads(out.read_text())["pairs"]) == 40

@@ -16,12 +16,13 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from pyarrow import parquet
-from test_download import GOOD, Server, assert_good, registry, zipped
+from serving import GOOD, Server, assert_good, registry, zipped
+from support import ROOT
 
-from helpers import scale, scenes
-from helpers.loading import write_image
+from helpers import scenes
+from whatchanged import many
+from whatchanged.images import write_image
 
 KILLS = 20
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
@@ -113,12 +114,12 @@ def test_diff_on_dask(pairs, tmp_path):
     command = [
         sys.executable,
         "-c",
-        "from helpers import scale; scale.PART = 16; from helpers.__main__ import main; main()",
+        "from whatchanged import many; many.PART = 16; from whatchanged.__main__ import main; main()",
     ]
     command += ["diff", "--pairs", str(pairs), "--workers", "2", "--output-dir", str(out)]
 
     def names():
-        tables = [parquet.read_table(path) for path in (out / scale.RESULTS).glob("*.parquet")]
+        tables = [parquet.read_table(path) for path in (out / many.RESULTS).glob("*.parquet")]
         return [name for table in tables for name in table["before"].to_pylist()]
 
     def check():
@@ -132,7 +133,7 @@ def test_describe(pairs, tmp_path):
     from tiny_models import describer
 
     out, model = tmp_path / "results.json", describer(tmp_path / "model")
-    command = [sys.executable, "-m", "helpers", "describe", "--model-path", str(model), "--max-new-tokens", "5"]
+    command = [sys.executable, "-m", "whatchanged", "describe", "--model-path", str(model), "--max-new-tokens", "5"]
     command += ["--input-dir", str(pairs), "--output-file", str(out)]
 
     def check():
@@ -145,7 +146,7 @@ def test_describe(pairs, tmp_path):
 
 def test_training(tmp_path):
     folder, output = tmp_path / "run", tmp_path / "output.pt"
-    command = [sys.executable, "tests/train_script.py", str(folder), str(output), "--resume", "--epochs", "30"]
+    command = [sys.executable, "tests/scripts/train_script.py", str(folder), str(output), "--resume", "--epochs", "30"]
 
     def check():
         history = folder / "history.json"
@@ -162,10 +163,8 @@ def test_training(tmp_path):
 
 
 def test_keras_training(tmp_path):
-    from test_dual_attention import TRAIN
-
     folder = tmp_path / "run"
-    command = [sys.executable, "-c", TRAIN, str(folder), "resume"]
+    command = [sys.executable, "tests/scripts/keras_script.py", str(folder), "resume"]
 
     def check():
         best = folder / "best.keras"
@@ -179,7 +178,7 @@ def test_keras_training(tmp_path):
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_course(tmp_path, jobs):
     """The notebooks in the folder are the old or the new ones, and the results of checks are there whole."""
-    from test_notebooks import write_notebook
+    from support import write_notebook
 
     cell = "from helpers import runtime\nruntime.start(OUTPUT_DIR, 0)\nruntime.check('X', X, at_least=0)\nprint(X)"
     folder, build = tmp_path / "notebooks", tmp_path / "build"
@@ -187,8 +186,8 @@ def test_course(tmp_path, jobs):
     for number in (1, 2):
         write_notebook(folder, f"0{number}_x", f"OUTPUT_DIR = '{build}/0{number}_x'\nX = {number}", cell)
     script = (
-        "import sys; from pathlib import Path; from helpers import course\n"
-        f"sys.exit(course.run('', {{}}, Path(sys.argv[2]), Path(sys.argv[1]), save=True, jobs={jobs}))"
+        "import sys; from pathlib import Path; from course import running\n"
+        f"sys.exit(running.run('', {{}}, Path(sys.argv[2]), Path(sys.argv[1]), save=True, jobs={jobs}))"
     )
 
     def check():
@@ -204,13 +203,13 @@ def test_course(tmp_path, jobs):
 
 
 def test_sweep(tmp_path):
-    from test_notebooks import write_notebook
+    from support import write_notebook
 
     cell = "from helpers import runtime\nruntime.start(OUTPUT_DIR, 0)\nruntime.check('square', X * X, at_least=0)"
     write_notebook(tmp_path, "01_square", "OUTPUT_DIR = 'nowhere'\nX = 1", cell)
     script, out = tmp_path / "run.py", tmp_path / "out"
     script.write_text(
-        "from pathlib import Path; from helpers import sweep; here = Path(__file__).parent\n"
+        "from pathlib import Path; from course import sweep; here = Path(__file__).parent\n"
         "rows = [{'X': x} for x in (1, 2, 3)]\n"
         "if __name__ == '__main__': sweep.sweep(here / '01_square.ipynb', rows, here / 'out')"
     )

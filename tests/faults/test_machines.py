@@ -12,13 +12,14 @@ import time
 
 import pytest
 import torch
-from conftest import ROOT
 from pyarrow import parquet
+from support import ROOT, SCRIPTS
 
-from helpers import scale, scenes
-from helpers.loading import write_image
+from helpers import scenes
+from whatchanged import many
+from whatchanged.images import write_image
 
-SCRIPT = ROOT / "tests" / "train_script.py"
+SCRIPT = SCRIPTS / "train_script.py"
 PORT = 29511
 PAIRS = 600
 
@@ -119,7 +120,7 @@ def torchrun(machines, host):
 
 
 def train(machines, launcher, folder, output, *options):
-    """Start the small training of tests/train_script.py on both hosts; the two processes."""
+    """Start the small training of tests/scripts/train_script.py on both hosts; the two processes."""
     command = [SCRIPT, folder, output, "--plain", *options]
     logs = [output.with_suffix(f".{host}.txt") for host in (0, 1)]
     return [machines.start(host, *launcher(machines, host), *command, log=logs[host]) for host in (0, 1)]
@@ -201,15 +202,16 @@ def test_the_pairs_of_a_lost_machine_are_done_again(machines, tmp_path, accident
         worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
         machines.start(host, *worker, log=tmp_path / f"worker{host}.log")
     until(lambda: scheduler.read_text().count("Register worker") == 2)
-    code = "import sys; from helpers import scale; scale.PART = 16; from helpers.__main__ import main; sys.exit(main())"
+    code = "import sys; from whatchanged import many; many.PART = 16; "
+    code += "from whatchanged.__main__ import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "diff", "--pairs", tmp_path, "--scheduler", address, "--output-dir", out]
     client = machines.start(0, *command, log=tmp_path / "client.log")
-    until(lambda: list((out / scale.RESULTS).glob("*.parquet")))
+    until(lambda: list((out / many.RESULTS).glob("*.parquet")))
     accident(machines)
     assert "Remove worker" not in scheduler.read_text()
     status = client.wait(300)
     print(scheduler.read_text(), (tmp_path / "client.log").read_text())
     assert status == 1, "there are differences"
     assert "Remove worker" in scheduler.read_text(), "the run ended before the loss was noticed"
-    files = (out / scale.RESULTS).glob("*.parquet")
+    files = (out / many.RESULTS).glob("*.parquet")
     assert sorted(name for path in files for name in parquet.read_table(path)["before"].to_pylist()) == sorted(names)

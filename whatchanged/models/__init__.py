@@ -1,1 +1,1 @@
-"""One file a model; each is imported by name, as `from helpers.models import resnet18`."""
+"""One file a model; each is imported by name, as `from whatchanged.models import resnet18`."""

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck, ResNet
 
-from helpers.loading import load_backbone
+from whatchanged.weights import load_backbone
 
 STAGES = {4: ("layer1", 256), 8: ("layer2", 512), 16: ("layer3", 1024), 32: ("layer4", 2048)}
 FORMS: dict[str, dict[str, Any]] = {

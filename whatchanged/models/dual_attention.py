@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from helpers.loading import LabeledImages
-from helpers.runtime import progress_bar, quiet_stderr
+from whatchanged.devices import quiet_stderr
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 # TensorFlow takes oneDNN's convolutions by itself only where there is AVX-512; with AVX2 alone they are faster, too.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
 with quiet_stderr():
     # TensorFlow and PyTorch's Triton each bring an LLVM. If TensorFlow's comes first, the second one ends the process.
     if "tensorflow" not in sys.modules:
@@ -30,6 +29,7 @@ with quiet_stderr():
     from keras import layers, ops
 
     GPUS = tf.config.list_physical_devices("GPU")
+
 
 THREADS = os.cpu_count() or 1
 STAGES = {8: "conv3_block4_out", 16: "conv4_block6_out", 32: "conv5_block3_out"}
@@ -344,163 +344,3 @@ def _custom_cnn(images: Any, stride: int) -> Any:
         features = layers.MaxPooling2D(3, strides=2, name=f"cnn_{filters}_pool")(features)
         filters, reached = 2 * filters, 2 * reached
     return features
-
-
-def batches(
-    data: LabeledImages, batch_size: int, *, shuffle: bool = False, augment: bool = False, seed: int = 0
-) -> tf.data.Dataset:
-    """The images as a pipeline: read in parallel, kept in memory, shuffled, varied on the fly, prepared ahead.
-
-    Parameters
-    ----------
-    data : images with the labels 0 and 1, as `loading.labeled_csv_images` or `loading.Pictures`.
-    batch_size : 1 or more.
-    shuffle : another order in every epoch.
-    augment : mirror each image at random, upright and sideways, and make it brighter or darker by up to a tenth.
-    seed : of both.
-
-    Returns
-    -------
-    tf.data.Dataset
-        Batches of (float32 (n, h, w, 3), RGB, 0 to 255; float32 (n,)).
-    """
-    shape = data.picture(0).shape
-
-    def read(index: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        image = tf.numpy_function(lambda place: data.picture(int(place)), [index], tf.uint8, stateful=False)
-        return tf.ensure_shape(image, shape), label
-
-    found = tf.data.Dataset.from_tensor_slices((np.arange(len(data)), data.labels.astype(np.float32)))
-    found = found.map(read, num_parallel_calls=THREADS).cache()
-    if shuffle:
-        found = found.shuffle(len(data), seed=seed, reshuffle_each_iteration=True)
-    found = found.batch(batch_size).map(lambda images, labels: (tf.cast(images, tf.float32), labels))
-    if augment:
-        seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
-        found = tf.data.Dataset.zip(found, seeds).map(_varied, num_parallel_calls=THREADS)
-    fixed = tf.data.Options()
-    fixed.autotune.enabled = False  # its thread can hold up the end of an epoch for as long as the epoch took
-    return found.prefetch(2).with_options(fixed)
-
-
-def _varied(batch: tuple[tf.Tensor, tf.Tensor], seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Chance comes from the batch's own seed: a generator shared by threads would depend on who comes first."""
-    images, labels = batch
-    images = tf.image.stateless_random_flip_left_right(images, seed)
-    images = tf.image.stateless_random_flip_up_down(images, seed + 1)
-    light = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed + 2, -25.5, 25.5)
-    return tf.clip_by_value(images + light, 0, 255), labels
-
-
-def strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
-    """How to compute: build and compile the model within `with strategy().scope():`.
-
-    On a CPU it changes nothing. With a GPU, models built from now on compute in mixed precision: in bfloat16 where the
-    GPU does, else in float16, for which Keras scales the loss. With several GPUs each holds the model, and a batch is
-    divided among them: give as many times the batch size.
-
-    Parameters
-    ----------
-    devices : to divide batches among, as "GPU:0"; None takes all GPUs.
-    """
-    if GPUS:
-        capable = [tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in GPUS]
-        keras.mixed_precision.set_global_policy("mixed_bfloat16" if min(capable) >= (8, 0) else "mixed_float16")
-    several = devices is not None or len(GPUS) > 1
-    return tf.distribute.MirroredStrategy(devices) if several else tf.distribute.get_strategy()
-
-
-class Progress(keras.callbacks.Callback):
-    """One line of text while a model trains, which is gone afterwards."""
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        self._open = ExitStack()
-        self._bar = self._open.enter_context(progress_bar(self.params["epochs"] * (self.params["steps"] or 0)))
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._bar.update(epoch * (self.params["steps"] or 0) - self._bar.n)
-        self._epoch = epoch + 1
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        self._bar.set_postfix_str(f"epoch {self._epoch}, loss {logs['loss']:.3f}", refresh=False)
-        self._bar.update()
-
-    def on_train_end(self, logs: dict | None = None) -> None:
-        self._open.close()
-
-
-class WholeCheckpoint(keras.callbacks.ModelCheckpoint):
-    """Keras' own, but the file is the old one or the new one, even where a kill cuts off the saving."""
-
-    def __init__(self, path: str | Path, **options: Any) -> None:
-        self.whole = Path(path)
-        self.part = self.whole.with_name(f"part.{self.whole.name}")  # Keras goes by the suffix
-        super().__init__(self.part, **options)
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        self.part.unlink(missing_ok=True)
-        super().on_train_begin(logs)
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        super().on_epoch_end(epoch, logs)
-        if self.part.exists():
-            os.replace(self.part, self.whole)
-
-
-def callbacks(
-    folder: str | Path, *, patience: int = 10, rate_patience: int = 3, decay: float = 1.0, resume: bool = False
-) -> list[keras.callbacks.Callback]:
-    """What watches the training: Keras' own callbacks, a line of progress, and a best model that is always whole.
-
-    The learning rate falls to a fifth where the validation loss stands still; the weights of the best validation
-    accuracy are kept in `best.keras`; training stops when the validation loss was not better for `patience` epochs;
-    `epochs.csv` holds a row an epoch.
-
-    Parameters
-    ----------
-    folder : of this run and no other; made where it is missing.
-    patience, rate_patience : epochs, 1 or more.
-    decay : what the learning rate is multiplied by before each epoch but the first. Below 1 for runs too short for
-        a plateau to show.
-    resume : let a run that was killed go on with the epoch after the last whole one, with the same arguments; it counts
-        its patience anew. A run that ended, and any run without it, begins from the start.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (resume and (folder / "backup" / "training_metadata.json").is_file()):
-        shutil.rmtree(folder / "backup", ignore_errors=True)
-        for old in ("epochs.csv", "best.keras"):
-            (folder / old).unlink(missing_ok=True)
-    done = (folder / "epochs.csv").is_file()
-    best = max(epochs(folder).column("val_accuracy")) if done else None
-    # A row is written after what it tells of, and the backup last: whatever a kill cuts off is done again.
-    return [
-        WholeCheckpoint(
-            folder / "best.keras", monitor="val_accuracy", save_best_only=True, initial_value_threshold=best
-        ),
-        keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * decay if epoch else rate),
-        keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.2, patience=rate_patience),
-        keras.callbacks.EarlyStopping(monitor="val_loss", patience=patience),
-        keras.callbacks.CSVLogger(folder / "epochs.csv", append=True),
-        keras.callbacks.BackupAndRestore(folder / "backup", double_checkpoint=True),
-        Progress(),
-    ]
-
-
-@dataclass(frozen=True)
-class Epochs:
-    """What `epochs.csv` holds, to be drawn by `plotting.training_curves`."""
-
-    columns: dict[str, list[float]]
-
-    def column(self, name: str) -> list[float]:
-        """One value of each epoch, as "val_accuracy" or "train_accuracy"."""
-        return self.columns[name.removeprefix("train_")]
-
-
-def epochs(folder: str | Path) -> Epochs:
-    """The epochs of a run, also one that was killed and resumed, from the folder that `callbacks` was given."""
-    import pandas
-
-    rows = pandas.read_csv(Path(folder) / "epochs.csv").drop_duplicates("epoch", keep="last")
-    return Epochs(rows.to_dict("list"))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -16,8 +15,10 @@ from torch.nn.utils import fuse_conv_bn_eval
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.models.resnet import BasicBlock, ResNet
 
-from helpers.loading import load_backbone, resized, to_tensor, whole_weights
-from helpers.runtime import autocast, device, write_whole
+from whatchanged.devices import autocast, device
+from whatchanged.files import write_whole
+from whatchanged.images import resized
+from whatchanged.weights import load_backbone, to_tensor, whole_weights
 
 
 class ResNet18(ResNet):

@@ -1,11 +1,12 @@
 """The interactive page: what changed between two pictures, in many pairs, and whether a picture shows a defect."""
 
+from __future__ import annotations
+
 import atexit
 import csv
 import html
 import io
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,12 +20,14 @@ import cv2
 import gradio as gr
 import numpy as np
 
-from helpers import comparing, plotting, scenes, surfaces
-from helpers.comparing import Models, Settings
-from helpers.differences import Difference, Region
-from helpers.images import size
-from helpers.loading import write_image
-from helpers.runtime import CLASSIFIER, DESCRIBER, write_json, write_whole
+from helpers import nuisances, photographs, plotting, scenes, surfaces
+from whatchanged import drawing
+from whatchanged.files import write_json, write_whole
+from whatchanged.images import size, write_image
+from whatchanged.page import comparing
+from whatchanged.page.comparing import Models, Settings
+from whatchanged.page.sessions import Sessions
+from whatchanged.regions import Difference, Region
 
 MAX_FILE = "40mb"
 KEPT = 3600  # seconds after which the files of a page that was left open go
@@ -60,8 +63,8 @@ def launch(
     host: str = "127.0.0.1",
     port: int | None = None,
     *,
-    describer: str | Path = DESCRIBER,
-    classifier: str | Path = CLASSIFIER,
+    describer: str | Path | None = None,
+    classifier: str | Path | None = None,
     block: bool = False,
 ) -> gr.Blocks:
     """Serve the page; in a notebook, show it under the cell.
@@ -109,8 +112,8 @@ def examples(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
     made = {
         "scene, one change": scenes.scene_pair(11, 4, size=288, changes=(1, 1)),
         "scene, nothing changed": scenes.scene_pair(11, 2, size=288, changes=(0, 0)),
-        "coffee, the camera moved": scenes.photo_pair(2, name="coffee", nuisance=scenes.CONDITIONS["all"]),
-        "cat, edited": scenes.photo_pair(5, name="chelsea"),
+        "coffee, the camera moved": photographs.photo_pair(2, name="coffee", nuisance=nuisances.CONDITIONS["all"]),
+        "cat, edited": photographs.photo_pair(5, name="chelsea"),
     }
     pairs = {
         name: [str(write_image(folder / f"{name} {side}.png", getattr(pair, side))) for side in ("before", "after")]
@@ -120,34 +123,6 @@ def examples(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
     return pairs, [
         str(write_image(folder / f"surface {number}.png", wall)) for number, wall in enumerate(walls, start=1)
     ]
-
-
-class Sessions:
-    """A private folder for each visitor, and the uploads that are theirs; all of it goes when they leave."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._folders: dict[str, Path] = {}
-        self._uploads: dict[str, set[Path]] = {}
-
-    def folder(self, session: str) -> Path:
-        """A new folder for the session, under a name that nobody can guess."""
-        own = self._folders.setdefault(session, self.root / secrets.token_urlsafe(24))
-        place = own / secrets.token_urlsafe(8)
-        place.mkdir(parents=True)
-        return place
-
-    def keep(self, session: str, paths: list[str]) -> None:
-        """Note uploads of the session."""
-        self._uploads.setdefault(session, set()).update(map(Path, paths))
-
-    def end(self, session: str) -> None:
-        """Delete what the session has. A file that another one uploaded, too, stays with that."""
-        mine = self._uploads.pop(session, set())
-        for path in mine.difference(*self._uploads.values()):
-            path.unlink(missing_ok=True)
-        if session in self._folders:
-            shutil.rmtree(self._folders.pop(session), ignore_errors=True)
 
 
 def build(models: Models, sessions: Sessions, pairs: dict[str, list[str]], walls: list[str]) -> gr.Blocks:
@@ -245,10 +220,6 @@ def _settings(method: str, align: str, sensitivity: float, most: float) -> Setti
     return Settings(METHODS[method], ALIGNMENT[align], sensitivity, int(most))
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Two pictures
-
-
 def _two_pictures(controls: list, models: Models, sessions: Sessions, pairs: dict[str, list[str]]) -> None:
     with gr.Row():
         before, after = _field("Before"), _field("After")
@@ -304,7 +275,7 @@ def _pictures(before: np.ndarray, after: np.ndarray, found: Difference, folder: 
     if found.alignment is not None:
         aligned = found.alignment.warp(aligned)
     made = {
-        "changes": plotting.draw_regions(before, after, found),
+        "changes": drawing.draw_regions(before, after, found),
         "heat": plotting.overlay(before, found.map, highest=max(0.25, float(found.map.max()))),
         "before": before,
         "after": cv2.resize(aligned, before.shape[1::-1], interpolation=cv2.INTER_AREA),
@@ -327,10 +298,6 @@ def _summary(found: Difference, before: np.ndarray, after: np.ndarray) -> str:
     if found.method == "features":
         told.append("The features are random: this network was never trained.")
     return " ".join(told)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Many pairs
 
 
 def _many_pairs(controls: list, models: Models, sessions: Sessions) -> None:
@@ -380,10 +347,6 @@ def _totals(rows: list) -> str:
     bad = sum(bool(record["error"]) for record, _ in rows)
     differ = sum(bool(record["regions"]) for record, _ in rows)
     return f"{len(rows)} pairs: {differ} differ, {len(rows) - differ - bad} do not, {bad} bad."
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Defects
 
 
 def _defects(models: Models, sessions: Sessions, walls: list[str]) -> None:

@@ -14,9 +14,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from helpers import loading, plotting
-from helpers.differences import Difference, detect
-from helpers.images import shrink
+from whatchanged import drawing, images
+from whatchanged.detection import detect
+from whatchanged.images import shrink
+from whatchanged.pairs import find_pairs
+from whatchanged.regions import Difference
 
 MAX_PIXELS = 25_000_000
 MAX_ARCHIVE = 500_000_000  # bytes that a zip may unpack to
@@ -40,14 +42,14 @@ class Models:
     @cached_property
     def words(self) -> Any:
         """`tblip2.Describer`; ValueError where there is none."""
-        from helpers.models.tblip2 import Describer
+        from whatchanged.models.describer import Describer
 
         return Describer(self.describer)
 
     @cached_property
     def defects(self) -> Any:
         """`resnet18.Classifier`; ValueError where there is none."""
-        from helpers.models.resnet18 import Classifier
+        from whatchanged.models.resnet18 import Classifier
 
         return Classifier.load(self.classifier)
 
@@ -65,9 +67,9 @@ class Settings:
 def read(path: str | Path) -> np.ndarray:
     """An uploaded picture, uint8 (H, W, 3); the error names the file as the user knows it."""
     try:
-        return loading.read_image(path, max_pixels=MAX_PIXELS)
-    except loading.ImageError as error:
-        raise loading.ImageError(str(error).replace(str(path), Path(path).name)) from error
+        return images.read_image(path, max_pixels=MAX_PIXELS)
+    except images.ImageError as error:
+        raise images.ImageError(str(error).replace(str(path), Path(path).name)) from error
 
 
 def compare(before: np.ndarray, after: np.ndarray, settings: Settings, models: Models) -> Difference:
@@ -121,11 +123,9 @@ def batch(folder: Path, settings: Settings, models: Models) -> Iterator[tuple[in
     count, record, thumbnails : how many pairs there are; what is known of the next one, with the names of `COLUMNS`
         and its "boxes"; HTML of both pictures.
     """
-    pairs = loading.find_pairs(folder)
+    pairs = find_pairs(folder)
     if len(pairs) > MAX_PAIRS:
-        raise ValueError(
-            f"these are {len(pairs)} pairs: at most {MAX_PAIRS}; `python -m helpers diff --pairs` takes more"
-        )
+        raise ValueError(f"these are {len(pairs)} pairs: at most {MAX_PAIRS}; `whatchanged diff --pairs` takes more")
     for number, paths in enumerate(pairs, start=1):
         record = dict.fromkeys(COLUMNS, "") | {"number": number, "before": paths[0].name, "after": paths[1].name}
         thumbnails = ""
@@ -134,7 +134,7 @@ def batch(folder: Path, settings: Settings, models: Models) -> Iterator[tuple[in
             found = compare(before, after, settings, models)
             record |= {"similarity": round(found.similarity, 4), "regions": len(found.regions)}
             record |= {"words": describe(before, after, settings, models)[0], "boxes": found.boxes.tolist()}
-            thumbnails = _thumbnail(plotting.draw_regions(before, after, found), f"{paths[0].name} and {paths[1].name}")
+            thumbnails = _thumbnail(drawing.draw_regions(before, after, found), f"{paths[0].name} and {paths[1].name}")
         except ValueError as error:
             record["error"] = str(error)
         yield len(pairs), record, thumbnails

@@ -1,0 +1,100 @@
+"""The executed notebooks as a website: pages, search and pictures in one folder that needs no network."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from course.notebooks import lead, title
+from helpers.runtime import ROOT
+
+SOURCE = ROOT / "website"
+_PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
+
+
+def pages_of(folder: Path, executed: dict[str, Path] | None = None) -> dict[str, Path]:
+    """The notebooks of a folder and of its `solutions/`, by where they lie in it; those that were executed, as such.
+
+    Parameters
+    ----------
+    folder : the notebooks.
+    executed : file name -> the executed notebook that takes its place.
+    """
+    paths = [*sorted(folder.glob("*.ipynb")), *sorted((folder / "solutions").glob("*.ipynb"))]
+    return {path.relative_to(folder).as_posix(): (executed or {}).get(path.name, path) for path in paths}
+
+
+def build(pages: dict[str, Path], target: Path, report: str = "") -> list[str]:
+    """Render notebooks with their outputs by Sphinx and MyST-NB, as they are: nothing is executed.
+
+    Parameters
+    ----------
+    pages : as `pages_of` gives them, in the order of the chapters. Pictures of their text are looked for as if they lay
+        in `notebooks/`.
+    target : the folder of the site, made anew; its front page is `index.html`.
+    report : Markdown of a further page, `report.html`.
+
+    Returns
+    -------
+    list of str
+        What Sphinx warned of.
+
+    Raises
+    ------
+    RuntimeError
+        Sphinx could not build it.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="site-", dir=target.parent) as folder:
+        source, doctrees, site = (Path(folder) / name for name in ("source", "doctrees", "site"))
+        _lay_out(pages, source, report)
+        options = ["-q", "-E", "-b", "html", "-c", str(SOURCE), "-d", str(doctrees)]
+        command = [sys.executable, "-m", "sphinx", *options, str(source), str(site)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"the site could not be built: {done.stderr.strip()}")
+        if target.exists():
+            shutil.rmtree(target)
+        site.rename(target)
+    return done.stderr.strip().splitlines()
+
+
+def _lay_out(pages: dict[str, Path], source: Path, report: str) -> None:
+    """What Sphinx reads: notebooks and their pictures where they lie in the project, and the front page."""
+    for place, path in pages.items():
+        (source / "notebooks" / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, source / "notebooks" / place)
+    shutil.copytree(ROOT / "images", source / "images")
+    chapters = {place: path for place, path in pages.items() if "/" not in place}
+    entries = [
+        f"{place[:2]} {title(path)} <notebooks/{place.removesuffix('.ipynb')}>" for place, path in chapters.items()
+    ]
+    if report:
+        (source / "report.md").write_text(report, encoding="utf-8")
+        entries.append("report")
+    parts = [(SOURCE / "index.md").read_text(encoding="utf-8"), *(_teaser(*one) for one in chapters.items())]
+    parts.append(_toctree("The notebooks", entries))
+    solutions = [f"notebooks/{place.removesuffix('.ipynb')}" for place in pages if place not in chapters]
+    parts.append(_toctree("Solutions", solutions))
+    (source / "index.md").write_text("\n\n".join(parts), encoding="utf-8")
+
+
+def _toctree(caption: str, entries: Sequence[str]) -> str:
+    return "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *entries, "```"]) if entries else ""
+
+
+def _teaser(place: str, path: Path) -> str:
+    """A notebook on the front page: its title, its first paragraph and its first picture, all of them links to it."""
+    text = lead(path)
+    link = f"notebooks/{place}"
+    parts = [f"## [{place[:2]} {title(path)}]({link})"]
+    parts += [part for part in text.split("\n\n")[1:] if not _PICTURE.match(part)][:1]
+    picture = _PICTURE.search(text)
+    if picture:
+        parts.append(f"[![{picture[1]}]({picture[2].removeprefix('../')})]({link})")
+    return "\n\n".join(parts)

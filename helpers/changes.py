@@ -1,0 +1,207 @@
+"""TODO helpers.changes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from helpers.datasets import LabeledImages
+from helpers.things import ATTRIBUTES, Pair
+from whatchanged.files import read_json, write_json
+from whatchanged.images import ImageError, read_image, resized
+
+CHANGE_LABELS = ("color", "shape", "texture")
+SPLITS = {"train": 0.7, "val": 0.15, "test": 0.15}
+
+
+class RecordError(ValueError):
+    """A record of an annotation file that cannot be used; the message names it by its id."""
+
+
+class SubtleDiffDataset(LabeledImages):
+    """Before/after pairs on disk, each with yes or no to color, shape and texture.
+
+    An item is (float32 tensor (2, 3, H, W), float32 array (3,)), the pair normalized as `to_tensor` does.
+
+    Parameters
+    ----------
+    root : a folder with `before/`, `after/` and `annotations.json`, or one with such a folder for each split. The JSON
+        file holds a list of records, `{"id": "17", "before": "17.png", "after": "17.png", "color": 1, "shape": 0,
+        "texture": 0}`; file names are relative to `before/` and `after/`. A record may have `boxes`, a list of [x, y,
+        width, height] in pixels of the before image; `split`; and whatever else.
+    split : "train", "val" or "test"; None takes all. Where there is no folder for each split, a record without `split`
+        goes where a hash of its id sends it: 70 %, 15 % and 15 %, always the same.
+    transform : function of (before, after), uint8 arrays (H, W, 3), that returns such a pair, as `alignment.aligned`.
+    size : the pictures' new side, after the transform; None leaves them as they are.
+    strict : refuse a broken record; otherwise leave it out and note it in `skipped`.
+
+    Attributes
+    ----------
+    records : list of dict, one a pair, as in the file.
+    skipped : list of str: what was wrong with the records left out.
+
+    Raises
+    ------
+    RecordError
+        A picture is missing or unreadable, the two differ in size, a label is missing or neither 0 nor 1, a box is
+        not four numbers, or an id comes twice.
+    ValueError
+        There is no annotation file, it is no list of records, or none is left.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str | None = None,
+        transform: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None,
+        *,
+        size: int | None = None,
+        strict: bool = True,
+    ) -> None:
+        self.folder, records = _split_records(Path(root), split)
+        self.transform, self.size = transform, size
+        self.records: list[dict[str, Any]] = []
+        self.skipped: list[str] = []
+        self._sizes: list[tuple[int, int]] = []
+        known: set[str] = set()
+        for number, record in enumerate(records):
+            try:
+                self._sizes.append(_hold_record(record, number, self.folder, known))
+                self.records.append(record)
+            except RecordError as error:
+                if strict:
+                    raise
+                self.skipped.append(str(error))
+        if not self.records:
+            of_split = f" of the split {split!r}" if split else ""
+            raise ValueError(f"{self.folder} holds no usable pair{of_split}")
+        super().__init__([[record[name] for name in CHANGE_LABELS] for record in self.records], CHANGE_LABELS)
+
+    def picture(self, index: int) -> np.ndarray:
+        """The pair as uint8 array (2, H, W, 3), transformed and resized."""
+        record = self.records[index]
+        try:
+            pair = tuple(read_image(self.folder / side / record[side]) for side in ("before", "after"))
+        except ImageError as error:
+            raise ImageError(f"record {record['id']!r}: {error}") from error
+        pair = self.transform(*pair) if self.transform else pair
+        return np.stack([resized(one, self.size) for one in pair] if self.size else pair)
+
+    def name(self, index: int) -> str:
+        return str(self.records[index]["id"])
+
+    @property
+    def boxes(self) -> list[np.ndarray]:
+        """Of each pair: float array (n, 4): x, y, width, height, in pixels of the before image at its new size."""
+        found = []
+        for record, (width, height) in zip(self.records, self._sizes, strict=True):
+            sides = (self.size or width, self.size or height)
+            scale = np.array([sides[0] / width, sides[1] / height] * 2)
+            found.append(np.array(record.get("boxes", []), float).reshape(-1, 4) * scale)
+        return found
+
+
+def _split_records(root: Path, split: str | None) -> tuple[Path, list[Any]]:
+    """The folder of a split, and its records as they are in the file."""
+    if split is not None and split not in SPLITS:
+        raise ValueError(f"split is {split!r}: choose from {', '.join(SPLITS)}, or None for all")
+    own = split is not None and (root / split / "annotations.json").is_file()
+    folder = root / split if own else root
+    path = folder / "annotations.json"
+    if not path.is_file():
+        raise ValueError(f"{root} holds no annotations.json: it belongs beside before/ and after/")
+    try:
+        records = read_json(path)
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(records, list):
+        raise ValueError(f"{path} holds a {type(records).__name__}: it must hold a list of records")
+    return folder, records if own or split is None else [one for one in records if _split_of(one) == split]
+
+
+def _split_of(record: Any) -> str:
+    if not isinstance(record, dict):
+        return "train"  # where it is refused
+    if "split" in record:
+        return record["split"]
+    place = int(hashlib.sha1(str(record.get("id")).encode()).hexdigest()[:8], 16) / 16**8
+    for split, share in SPLITS.items():
+        if place < share:
+            return split
+        place -= share
+    return split
+
+
+def _hold_record(record: Any, number: int, folder: Path, known: set[str]) -> tuple[int, int]:
+    """The pictures' width and height; a RecordError where the record cannot be used. Its id is noted as known."""
+    if not isinstance(record, dict) or "id" not in record:
+        raise RecordError(f"record number {number} of {folder / 'annotations.json'} has no id")
+    name = f"record {record['id']!r}"
+    if str(record["id"]) in known:
+        raise RecordError(f"{name}: there are two records with this id")
+    known.add(str(record["id"]))
+    for label in CHANGE_LABELS:
+        if label not in record:
+            raise RecordError(f"{name} has no label {label!r}: each record needs {', '.join(CHANGE_LABELS)}")
+        if record[label] not in (0, 1):
+            raise RecordError(f"{name}: {label} is {record[label]!r}, it must be 0 or 1")
+    sizes = [_picture_size(folder / side, record.get(side), f"{name}, {side}") for side in ("before", "after")]
+    if sizes[0] != sizes[1]:
+        (w, h), (w2, h2) = sizes
+        raise RecordError(f"{name}: before is {w}x{h} and after is {w2}x{h2}, they must have one size")
+    boxes = record.get("boxes", [])
+    if not isinstance(boxes, list) or not all(_is_box(box) for box in boxes):
+        raise RecordError(f"{name}: boxes is {boxes!r}, it must be a list of [x, y, width, height]")
+    return sizes[0]
+
+
+def _is_box(box: Any) -> bool:
+    return isinstance(box, list) and len(box) == 4 and all(isinstance(value, (int, float)) for value in box)
+
+
+def _picture_size(folder: Path, file: Any, name: str) -> tuple[int, int]:
+    """Width and height, from the file's header alone."""
+    if not isinstance(file, str) or "\0" in file or not (folder / file).resolve().is_relative_to(folder.resolve()):
+        raise RecordError(f"{name}: {file!r} names no file in {folder}")
+    try:
+        with Image.open(folder / file) as image:
+            return image.size
+    except FileNotFoundError as error:
+        raise RecordError(f"{name}: {file!r} does not exist in {folder}") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise RecordError(f"{name}: {file!r} in {folder} is not an image that can be read") from error
+
+
+def write_dataset(folder: str | Path, pairs: Iterable[Pair]) -> Path:
+    """Write pairs to disk as `loading.SubtleDiffDataset` reads them: `before/`, `after/` and `annotations.json`.
+
+    Beside the labels, a record holds the boxes, how many objects there are, the captions and the nuisance. The
+    annotations are written last: a folder that has them is whole.
+
+    Parameters
+    ----------
+    folder : made where it is missing; a data set that it holds is replaced.
+    pairs : from `subtle_pair` or `scene_pair`.
+    """
+    folder, records = Path(folder), []
+    (folder / "annotations.json").unlink(missing_ok=True)
+    for side in ("before", "after"):
+        (folder / side).mkdir(parents=True, exist_ok=True)
+    for number, pair in enumerate(pairs):
+        name = f"{number:06}"
+        for side in ("before", "after"):
+            path = folder / side / f"{name}.png"
+            path.write_bytes(cv2.imencode(".png", getattr(pair, side)[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])
+        record = {"id": name, "before": f"{name}.png", "after": f"{name}.png"}
+        record |= {kind: int(pair.labels[kind]) for kind in ATTRIBUTES}
+        record |= {"boxes": pair.boxes.tolist(), "objects": len(pair.things), "captions": list(pair.captions)}
+        records.append(record | {"nuisance": asdict(pair.nuisance)})
+    write_json(folder / "annotations.json", records)
+    return folder

@@ -1,0 +1,86 @@
+"""TODO helpers.plotting.scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from helpers.plotting.base import SERIES
+from whatchanged.drawing import FOUND
+
+
+def table_heat(values: Any, *, title: str, label: str) -> Figure:
+    """A table of numbers from 0 to 1 whose cells are colored by their value.
+
+    Parameters
+    ----------
+    values : pandas DataFrame.
+    """
+    import seaborn
+
+    figure, axis = plt.subplots(figsize=(7.5, 0.36 * len(values) + 1.0), layout="constrained")
+    seaborn.heatmap(values, annot=True, fmt=".2f", vmin=0, vmax=1, cmap="cividis", ax=axis, cbar_kws={"label": label})
+    axis.set_title(title, fontsize=11)
+    axis.set(xlabel="method", ylabel="")
+    axis.tick_params(axis="y", rotation=0)
+    return figure
+
+
+def classification_report(
+    labels: np.ndarray, probabilities: np.ndarray, score: Any, names: Sequence[str], reliable: np.ndarray
+) -> Figure:
+    """Confusion matrix, ROC curve and reliability plot, side by side.
+
+    Parameters
+    ----------
+    labels, probabilities : arrays (n,), the probabilities those of label 1.
+    score : the `evaluation.BinaryScore` of them.
+    names : of the two classes.
+    reliable : from `evaluation.reliability`.
+    """
+    from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
+
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.5), layout="constrained")
+    ConfusionMatrixDisplay(score.confusion, display_labels=names).plot(ax=axes[0], cmap="cividis", colorbar=False)
+    axes[0].set(title="confusion matrix", xlabel="predicted", ylabel="true")
+    RocCurveDisplay.from_predictions(labels, probabilities, ax=axes[1], name="model", curve_kwargs={"color": SERIES[0]})
+    axes[1].set(title="ROC curve", xlabel="false positive rate", ylabel="true positive rate")
+    confidence, accuracy, share = reliable.T
+    axes[2].plot([0.5, 1], [0.5, 1], "--", color="gray", label="calibrated")
+    axes[2].plot(confidence, accuracy, color=SERIES[0])
+    axes[2].scatter(confidence, accuracy, 30 + 400 * share, color=FOUND, label="bin, larger holds more", zorder=3)
+    axes[2].set(title=f"reliability, ECE {score.ece:.3f}", xlabel="confidence", ylabel="accuracy", ylim=(0, 1.05))
+    axes[2].legend(loc="lower right")
+    return figure
+
+
+def confidence_histogram(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str]) -> Figure:
+    """How the probability of label 1 is spread over the samples of each class; counts on a logarithmic scale."""
+    figure, axis = plt.subplots(figsize=(8, 3), layout="constrained")
+    parts = [probabilities[labels == label] for label in (0, 1)]
+    axis.hist(parts, bins=np.linspace(0, 1, 21), label=[f"truly {name}" for name in names], color=SERIES[:2])
+    axis.axvline(0.5, color="gray", linestyle="--")
+    axis.set(yscale="log", xlabel=f"probability of {names[1]!r}", ylabel="samples", title="Confidence of the model")
+    axis.legend()
+    return figure
+
+
+def confusion_matrices(matrices: dict[str, np.ndarray]) -> Figure:
+    """A confusion matrix for each yes/no label, side by side.
+
+    Parameters
+    ----------
+    matrices : label -> int array (2, 2): rows are the truth, columns the prediction.
+    """
+    from sklearn.metrics import ConfusionMatrixDisplay
+
+    figure, axes = plt.subplots(1, len(matrices), figsize=(10, 3.2), layout="constrained", squeeze=False)
+    for axis, (label, matrix) in zip(axes.flat, matrices.items(), strict=True):
+        shown = ConfusionMatrixDisplay(matrix, display_labels=["same", "changed"])
+        shown.plot(ax=axis, cmap="cividis", colorbar=False)
+        axis.set(title=label, xlabel="predicted", ylabel="true" if axis is axes.flat[0] else "")
+    return figure

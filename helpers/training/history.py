@@ -1,0 +1,69 @@
+"""TODO helpers.training.history."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+PARTS_EVERY = 10
+logging.getLogger("accelerate.checkpointing").setLevel(logging.ERROR)  # it tells of every file that it writes
+logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)  # and of every weight that two layers share
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says where it stopped and what to change."""
+
+
+@dataclass
+class History:
+    """What happened in training; `history.json` holds the same.
+
+    Attributes
+    ----------
+    step_loss : training loss of each optimizer step, the mean over its samples (of this process's share of them).
+    learning_rate : of the first parameter group, each step.
+    epochs : a dict an epoch: "epoch" (from 1), "train_loss", "train_<metric>" (means over the batches as they were
+        trained on), and, with validation data, "val_loss", "val_<metric>" (over all of it after the epoch).
+    parts : what the loss is made of, where its function tells: every `PARTS_EVERY` steps a dict, "step" (from 1) and
+        the values of that step's last batch. Their means over the epochs are in `epochs`, as "train_<part>" and
+        "val_<part>".
+    best_epoch : the epoch whose weights the model has now; None without validation data.
+    stopped_early : whether `patience` ended it.
+    """
+
+    step_loss: list[float] = field(default_factory=list)
+    learning_rate: list[float] = field(default_factory=list)
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    parts: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int | None = None
+    stopped_early: bool = False
+
+    def column(self, name: str) -> list[float]:
+        """One value of each epoch, as "val_accuracy"."""
+        return [epoch[name] for epoch in self.epochs]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The arguments of `fit` that say what happens; a resumed run must have the same."""
+
+    samples: int
+    batch_size: int
+    accumulate: int
+    seed: int
+    precision: str
+    clip: float | None
+    epochs: int | None  # None where the schedule does not depend on it
+
+
+@dataclass
+class Progress:
+    """Where training stands: with the weights, all that a resumed run needs."""
+
+    epoch: int = 0  # finished epochs
+    step: int = 0  # optimizer steps done in the epoch after those
+    sums: dict[str, float] = field(default_factory=dict)  # over the samples of that epoch
+    seen: int = 0
+    best: float | None = None
+    waited: int = 0  # epochs since the best
+    history: History = field(default_factory=History)

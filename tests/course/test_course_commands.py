@@ -1,0 +1,80 @@
+"""`python -m course` as a teacher types it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from course import executing, running, website
+from course.__main__ import main, parser
+from course.notebooks import NOTEBOOKS, declared, select
+
+
+def test_train_runs_a_notebook_with_its_parameters(monkeypatch, capsys):
+    ran = []
+    monkeypatch.setattr(running, "run", lambda *given: ran.append(given) or 0)
+    assert main(["train", "02", "--epochs", "3", "--data-dir", "mine", "--build", "out"]) == 0
+    assert ran == [("02_resnet18_defects", {"EPOCHS": "3", "DATA_DIR": "mine"}, Path("out"))]
+    launched = []
+    monkeypatch.setattr(running, "launch", lambda *given: launched.append(given) or 0)
+    assert main(["train", "02", "--processes", "2", "--data-dir", "mine", "--build", "out"]) == 0
+    arguments = ["train", "02_resnet18_defects", "--build", str(Path("out").absolute()), "--data-dir", "mine"]
+    assert launched == [(select("02")[0], 2, arguments)]
+    assert main(["train", "02", "--processes", "0"]) == 2
+    assert "--processes is 0: give 1 or more" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "02", "--epohs", "3"])
+    assert stopped.value.code == 2
+    assert "unrecognized arguments: --epohs 3" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "02", "--help"])
+    assert stopped.value.code == 0
+    help_ = " ".join(capsys.readouterr().out.split())
+    for name, default in declared(select("02")[0]).items():
+        assert f"--{name.lower().replace('_', '-')} VALUE" in help_
+        assert f"({default})" in help_
+    assert "of fine-tuning, 1 or more" in help_
+    assert main(["train", "07"]) == 2
+    assert "no notebook begins with '07'" in capsys.readouterr().err
+    assert main(["train", "0"]) == 2
+    assert "is how 5 notebooks begin: name one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "jobs"),
+    [
+        ([], [4, 2, 1]),
+        (["--jobs", "3"], [3, 3, 3]),
+        (["--save"], [1, 1, 1]),
+        (["--profile", "full"], [1, 1, 1]),
+        (["--solutions"], [1, 1, 1]),
+        (["-p", "PROFILE", "full"], [1, 1, 1]),
+    ],
+)
+def test_course_takes_several_notebooks_at_a_time_in_the_quick_profile(monkeypatch, arguments, jobs):
+    ran = []
+    monkeypatch.setattr(running, "run", lambda *_, **options: ran.append(options["jobs"]) or 0)
+    for cores in (9, 2, 1):
+        monkeypatch.setattr(executing, "cores", lambda cores=cores: cores)
+        assert main(["run", *arguments]) == 0
+    assert ran == jobs
+
+
+def test_site(tmp_path, capsys, monkeypatch):
+    built = []
+    monkeypatch.setattr(website, "build", lambda notebooks, target: built.append((notebooks, target)) or [])
+    assert main(["site", "--build", str(tmp_path)]) == 0
+    assert built == [(website.pages_of(NOTEBOOKS), tmp_path / "site")]
+    assert str(tmp_path / "site" / "index.html") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["run", "train", "sweep", "site"])
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    assert len(capsys.readouterr().out.splitlines()) > 5
+    commands = next(one for one in parser()._actions if isinstance(one, argparse._SubParsersAction)).choices
+    assert [one.dest for one in commands[command]._actions if not one.help] == []

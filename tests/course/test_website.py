@@ -1,0 +1,126 @@
+"""The site of the committed notebooks: whole, linked, light, and without a call to anywhere else."""
+
+from __future__ import annotations
+
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pytest
+
+from course import notebooks, reports, website
+from course.notebooks import select
+from course.reports import Run
+
+NOTEBOOKS = select("")
+PAGES = website.pages_of(notebooks.NOTEBOOKS)
+FIRST = {place: path for place, path in PAGES.items() if path.name.startswith("01")}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    target = tmp_path_factory.mktemp("site") / "site"
+    target.mkdir()
+    (target / "stale.html").write_text("an older site")
+    report = reports.report([Run("01_classic_diff", "Classic", 3.0, error="cell [2] | raised")])
+    assert website.build(PAGES, target, report) == []
+    assert not (target / "stale.html").exists()
+    return target
+
+
+class Page(HTMLParser):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path, self.ids, self.links, self.images = path, set(), [], []
+        self.loaded: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.ids.add(given.get("id"))
+        if tag == "a" and given.get("href"):
+            self.links.append(given["href"])
+        if tag == "img":
+            self.images.append(given)
+        if tag in ("img", "script", "iframe", "source") and given.get("src"):
+            self.loaded.append(given["src"])
+        if tag == "link" and given.get("rel") in ("stylesheet", "preload", "icon"):
+            self.loaded.append(given["href"])
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    return {path: Page(path) for path in site.rglob("*.html") if "_static" not in path.parts}
+
+
+def test_no_internal_link_is_broken(pages):
+    assert len(pages) >= len(NOTEBOOKS) + 3
+    broken = []
+    for path, page in pages.items():
+        for link in page.links + page.loaded:
+            parts = urlsplit(link)
+            if parts.scheme or link.startswith("data:"):
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            place = not parts.fragment or target not in pages or parts.fragment in pages[target].ids
+            if not target.exists() or not place:
+                broken.append((path.name, link))
+    assert broken == []
+
+
+def test_nothing_is_loaded_from_elsewhere(site, pages):
+    assert [link for page in pages.values() for link in page.loaded if urlsplit(link).scheme not in ("", "data")] == []
+    styles = "".join(path.read_text(errors="replace") for path in site.rglob("*.css"))
+    assert re.findall(r"(?:@import|url\()\s*[\"']?https?:", styles) == []
+
+
+@pytest.mark.parametrize("place", PAGES)
+def test_a_notebook_is_there_with_all_it_shows(site, pages, place):
+    notebook, path = PAGES[place], (site / "notebooks" / place).with_suffix(".html")
+    page, text = pages[path], path.read_text(encoding="utf-8")
+    outputs = [o for cell in nbformat.read(notebook, 4).cells for o in cell.get("outputs", [])]
+    figures = [o for o in outputs if "image/png" in o.get("data", {})]
+    shown = [image for image in page.images if "_images" in image["src"]]
+    assert len(shown) >= len(figures) + ("/" not in place)
+    alts = {image.get("alt", "") for image in shown}
+    assert {o.metadata["image/png"]["alt"] for o in figures} <= alts
+    assert all(len(alt.split()) >= 4 for alt in alts)
+    size = path.stat().st_size + sum((path.parent / image["src"]).stat().st_size for image in shown)
+    assert size < 3_000_000, f"{size:,} bytes with its pictures"
+    assert "<math" in text or "$" not in "".join(c.source for c in nbformat.read(notebook, 4).cells)
+    assert "math-error" not in text
+    assert "colab.research" not in text, "there is no address to open in Colab"
+    assert any(link.endswith(f"_sources/notebooks/{place}") for link in page.links)
+    assert {"copybutton.js"} <= {Path(urlsplit(link).path).name for link in page.loaded}
+
+
+def test_the_front_page_leads_to_all(site, pages):
+    front = pages[site / "index.html"]
+    for notebook in NOTEBOOKS:
+        assert front.links.count(f"notebooks/{notebook.stem}.html") >= 3, "heading, picture and side bar"
+    assert len([image for image in front.images if "_images" in image["src"]]) == len(NOTEBOOKS)
+    report = (site / "report.html").read_text()
+    assert "failed</strong>: cell [2] | raised" in report
+
+
+@pytest.mark.parametrize("address", ["someone/course", "https://github.com/someone/course.git"])
+def test_colab_where_the_repository_is_known(tmp_path, monkeypatch, address):
+    monkeypatch.setenv("COURSE_REPOSITORY", address)
+    assert website.build(FIRST, tmp_path / "site") == []
+    text = (tmp_path / "site" / "notebooks" / f"{NOTEBOOKS[0].stem}.html").read_text()
+    link = f"https://colab.research.google.com/github/someone/course/blob/main/notebooks/{NOTEBOOKS[0].name}"
+    assert link in text
+
+
+def test_a_site_that_cannot_be_built_leaves_the_old_one(tmp_path, monkeypatch):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("old")
+    broken = tmp_path / "01_broken.ipynb"
+    broken.write_text('{"cells": []}')
+    monkeypatch.setattr(website, "SOURCE", tmp_path / "nowhere")
+    with pytest.raises((RuntimeError, OSError)):
+        website.build({broken.name: broken}, tmp_path / "site")
+    assert os.listdir(tmp_path / "site") == ["index.html"]

@@ -1,0 +1,275 @@
+"""Pairs with several labels: written, read, refused with their id; augmentation that makes no label wrong."""
+
+from __future__ import annotations
+
+import colorsys
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from helpers import augmentation, scenes
+from helpers.changes import CHANGE_LABELS, SPLITS, RecordError, SubtleDiffDataset, write_dataset
+from helpers.things import ATTRIBUTES, COLORS, SHAPES, TEXTURES
+from whatchanged import alignment
+from whatchanged.images import ImageError
+from whatchanged.weights import IMAGENET_MEAN, IMAGENET_STD, to_tensor
+
+COUNT = 12
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return [scenes.subtle_pair(0, index, size=48) for index in range(COUNT)]
+
+
+@pytest.fixture
+def folder(tmp_path, pairs):
+    return write_dataset(tmp_path / "pairs", pairs)
+
+
+def edit(folder, change):
+    """Rewrite the annotations; `change` gets the list of records and may return another one."""
+    path = folder / "annotations.json"
+    records = json.loads(path.read_text())
+    path.write_text(json.dumps(change(records) or records))
+
+
+def test_what_is_written_is_what_is_read(folder, pairs):
+    data = SubtleDiffDataset(folder)
+    assert len(data) == COUNT
+    assert data.names == ATTRIBUTES == CHANGE_LABELS
+    for index, pair in enumerate(pairs):
+        assert np.array_equal(data.picture(index), np.stack([pair.before, pair.after]))
+        assert data.labels[index].tolist() == [pair.labels[name] for name in data.names]
+        assert np.array_equal(data.boxes[index], pair.boxes)
+        assert data.records[index]["objects"] == len(pair.things)
+    images, labels = data[3]
+    assert images.shape == (2, 3, 48, 48)
+    assert images.dtype == torch.float32
+    assert labels.dtype == np.float32
+    assert torch.equal(images[1], to_tensor(pairs[3].after))
+
+
+def test_memory_and_subsets_hold_the_same_pairs(folder):
+    data = SubtleDiffDataset(folder, transform=alignment.aligned, size=40)
+    kept = data.in_memory()
+    assert kept.images.shape == (COUNT, 2, 40, 40, 3)
+    for small, whole in zip(data.boxes, SubtleDiffDataset(folder).boxes, strict=True):
+        assert small == pytest.approx(whole * 40 / 48)
+    few = kept.subset([5, 2])
+    for place, index in enumerate((5, 2)):
+        assert torch.equal(few[place][0], data[index][0])
+        assert np.array_equal(few[place][1], data.labels[index])
+
+
+def test_the_transform_sees_both_pictures(folder, pairs):
+    def swap(before, after):
+        return after, before
+
+    assert np.array_equal(SubtleDiffDataset(folder, transform=swap).picture(0)[0], pairs[0].after)
+
+
+def test_a_second_data_set_replaces_the_first(folder, pairs):
+    write_dataset(folder, pairs[4:7])
+    assert len(SubtleDiffDataset(folder)) == 3
+
+
+def test_a_half_written_data_set_is_none(tmp_path, pairs):
+    def breaks_off():
+        yield from pairs[:3]
+        raise KeyboardInterrupt
+
+    write_dataset(tmp_path, pairs)
+    with pytest.raises(KeyboardInterrupt):
+        write_dataset(tmp_path, breaks_off())
+    with pytest.raises(ValueError, match=r"holds no annotations\.json"):
+        SubtleDiffDataset(tmp_path)
+
+
+def test_splits_by_folder(tmp_path, pairs):
+    for split, part in (("train", pairs[:8]), ("val", pairs[8:10]), ("test", pairs[10:])):
+        write_dataset(tmp_path / split, part)
+    assert [len(SubtleDiffDataset(tmp_path, split)) for split in SPLITS] == [8, 2, 2]
+
+
+def test_splits_of_one_folder_are_disjoint_whole_and_lasting(folder):
+    edit(folder, lambda records: [{**records[i % COUNT], "id": i} for i in range(400)])
+    parts = [{r["id"] for r in SubtleDiffDataset(folder, split).records} for split in SPLITS]
+    assert set.union(*parts) == set(range(400))
+    assert sum(map(len, parts)) == 400
+    for part, share in zip(parts, SPLITS.values(), strict=True):
+        assert abs(len(part) / 400 - share) < 0.06
+    edit(folder, lambda records: records[100:])  # who is gone does not move the others
+    assert {r["id"] for r in SubtleDiffDataset(folder, "test").records} == {i for i in parts[2] if i >= 100}
+
+
+def test_a_record_may_say_its_split(folder):
+    edit(folder, lambda records: [{**record, "split": "val"} for record in records])
+    assert len(SubtleDiffDataset(folder, "val")) == COUNT
+    with pytest.raises(ValueError, match="no usable pair of the split 'test'"):
+        SubtleDiffDataset(folder, "test")
+
+
+def _set(**values):
+    return lambda records: records[7].update(values)
+
+
+def _drop(records):
+    del records[7]["shape"]
+
+
+BROKEN = {
+    "missing file": (_set(after="none.png"), "record '000007', after: 'none.png' does not exist in "),
+    "outside": (_set(after="../before/000007.png"), "names no file in"),
+    "no name": (_set(after=None), "None names no file in"),
+    "no such label": (_drop, "record '000007' has no label 'shape'"),
+    "unknown value": (_set(color="maybe"), "record '000007': color is 'maybe', it must be 0 or 1"),
+    "boxes": (_set(boxes=[[1, 2, 3]]), "it must be a list of"),
+    "twice": (_set(id="000006"), "record '000006': there are two records with this id"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_record_is_named_or_skipped(folder, change, message):
+    edit(folder, change)
+    with pytest.raises(RecordError, match=message):
+        SubtleDiffDataset(folder)
+    data = SubtleDiffDataset(folder, strict=False)
+    assert len(data) == COUNT - 1
+    assert len(data.skipped) == 1
+    assert "000007" not in {record["id"] for record in data.records}
+
+
+def test_sizes_that_differ_are_named(folder, pairs):
+    from PIL import Image
+
+    Image.fromarray(pairs[7].after[:40]).save(folder / "after" / "000007.png")
+    with pytest.raises(RecordError, match="record '000007': before is 48x48 and after is 48x40"):
+        SubtleDiffDataset(folder)
+
+
+def test_files_that_are_no_images_are_named(folder):
+    path = folder / "after" / "000007.png"
+    whole = path.read_bytes()
+    path.write_text("no image")
+    with pytest.raises(RecordError, match="record '000007', after: .* is not an image"):
+        SubtleDiffDataset(folder)
+    path.write_bytes(whole[: len(whole) // 2])  # its header is good
+    with pytest.raises(ImageError, match="record '000007': .* is damaged"):
+        SubtleDiffDataset(folder).picture(7)
+
+
+def test_annotations_that_are_none(folder):
+    path = folder / "annotations.json"
+    for text, message in (
+        ("[{", "is not valid JSON"),
+        ("{}", "holds a dict: it must hold a list"),
+        ("[]", "no usable"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            SubtleDiffDataset(folder)
+    path.write_text("[3]")
+    with pytest.raises(RecordError, match="record number 0 .* has no id"):
+        SubtleDiffDataset(folder)
+    with pytest.raises(ValueError, match="split is 'all'"):
+        SubtleDiffDataset(folder, "all")
+
+
+# Subtle pairs
+
+
+def test_labels_are_balanced_and_tell_nothing_about_each_other():
+    made = [scenes.subtle_pair(1, index, size=32) for index in range(1600)]
+    labels = np.array([[pair.labels[name] for name in ATTRIBUTES] for pair in made])
+    _, counts = np.unique(labels @ [1, 2, 4], return_counts=True)
+    assert len(counts) == 8
+    assert np.abs(counts / 1600 - 1 / 8).max() < 4 * np.sqrt(1 / 8 * 7 / 8 / 1600)
+    for pair, row in zip(made, labels, strict=True):
+        assert len(pair.changes) == row.any()
+        for change in pair.changes:
+            differs = [getattr(change.before, name) != getattr(change.after, name) for name in ATTRIBUTES]
+            assert differs == row.tolist()
+
+
+def test_only_the_combinations_asked_for_occur():
+    few = [(s, t) for i, s in enumerate(SHAPES) for j, t in enumerate(TEXTURES) if (i + j) % 5 < 2]
+    seen = set()
+    for index in range(300):
+        pair = scenes.subtle_pair(2, index, size=32, combinations=few)
+        after = [change.after for change in pair.changes]
+        seen |= {(thing.shape, thing.texture) for thing in (*pair.things, *after)}
+    assert seen == set(few)
+
+
+def test_combinations_that_allow_no_change_are_refused():
+    with pytest.raises(ValueError, match="combinations holds 1 of"):
+        scenes.scene_pair(0, kinds=("shape",), combinations=[("circle", "plain")])
+    with pytest.raises(ValueError, match="only color, shape, texture can change together"):
+        scenes.scene_pair(0, kinds=("shape", "moved"), together=True)
+
+
+# Augmentation
+
+
+def batch(colors, size=16):
+    """Pairs of flat pictures, normalized: float32 (n, 2, 3, size, size)."""
+    flat = np.broadcast_to(np.array(colors, np.uint8)[:, :, None, None, :], (len(colors), 2, size, size, 3))
+    return to_tensor(flat), torch.zeros(len(colors), 3)
+
+
+def test_both_pictures_are_turned_alike():
+    torch.manual_seed(0)
+    images = torch.randn(4, 1, 3, 16, 16).expand(-1, 2, -1, -1, -1)
+    seen = set()
+    for _ in range(60):
+        (turned, _) = augmentation.PairAugmentation(gain=1, noise=0)((images, None))
+        assert torch.equal(turned[:, 0], turned[:, 1])
+        seen.add(turned[0, 0, 0, :2, :2].numpy().tobytes())
+    assert len(seen) == 8
+
+
+def test_the_eight_turns_are_those_of_the_square():
+    image = torch.arange(9.0).view(1, 3, 3)
+    expected = {torch.rot90(flipped, turns, (1, 2)).numpy().tobytes() for turns in range(4) for flipped in
+                (image, image.flip(2))}  # fmt: skip
+    assert {augmentation.dihedral(image, which).numpy().tobytes() for which in range(8)} == expected
+    assert torch.equal(augmentation.dihedral(image, 0), image)
+
+
+def test_light_and_noise_differ_between_the_two():
+    torch.manual_seed(0)
+    images, labels = batch([[(120, 90, 60)] * 2] * 40)
+    lit, _ = augmentation.PairAugmentation(turn=False, gain=1.2, noise=0)((images, labels))
+    gains = ((lit * torch.from_numpy(IMAGENET_STD)[:, None, None] + torch.from_numpy(IMAGENET_MEAN)
+              [:, None, None]) * 255 / torch.tensor([120.0, 90, 60])[:, None, None]).mean(dim=(2, 3, 4))  # fmt: skip
+    assert gains.min() >= 1 / 1.2 - 1e-4
+    assert gains.max() <= 1.2 + 1e-4
+    assert abs(np.corrcoef(gains.numpy().T)[0, 1]) < 0.5
+    noisy, _ = augmentation.PairAugmentation(turn=False, gain=1, noise=5)((images, labels))
+    values = ((noisy - images) * torch.from_numpy(IMAGENET_STD)[:, None, None] * 255).numpy()
+    assert abs(values.std() - 5) < 0.1
+    assert abs(np.corrcoef(values[:, 0].ravel(), values[:, 1].ravel())[0, 1]) < 0.02
+
+
+def test_no_color_becomes_another():
+    """Color is a label: hue and saturation of every paint stay as they are, in both pictures."""
+    torch.manual_seed(0)
+    paints = list(COLORS.values())
+    images, labels = batch([[paint, paint] for paint in paints])
+    for _ in range(5):
+        turned, given = augmentation.PairAugmentation(gain=1.3, noise=0)((images, labels))
+        assert given is labels
+        for paint, pair in zip(paints, turned, strict=True):
+            values = pair[:, :, 0, 0].numpy() * IMAGENET_STD + IMAGENET_MEAN
+            for value in values:
+                assert colorsys.rgb_to_hsv(*value)[:2] == pytest.approx(colorsys.rgb_to_hsv(*paint)[:2], abs=1e-4)
+
+
+def test_augmentation_out_of_range_is_refused():
+    with pytest.raises(ValueError, match=r"gain is 0\.9"):
+        augmentation.PairAugmentation(gain=0.9)
+    with pytest.raises(ValueError, match="noise is -1"):
+        augmentation.PairAugmentation(noise=-1)

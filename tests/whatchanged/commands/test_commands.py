@@ -1,0 +1,208 @@
+"""`whatchanged` as a user types it: exit status, files, sentences."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_models
+from PIL import Image
+from support import ROOT
+
+from helpers import evaluation, scenes
+from helpers.changes import write_dataset
+from helpers.nuisances import CONDITIONS
+from helpers.photographs import photo_pair, photograph
+from whatchanged.__main__ import main, parser
+from whatchanged.images import read_image
+
+
+@pytest.fixture
+def files(tmp_path):
+    pair = photo_pair(2, name="coffee", edits=(2, 2), nuisance=CONDITIONS["shift 2 px"])
+    for name, image in (("before", pair.before), ("after", pair.after)):
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG no more")
+    return tmp_path, pair
+
+
+def test_differences(files, capsys):
+    folder, pair = files
+    arguments = ["diff", str(folder / "before.png"), str(folder / "after.png")]
+    assert main([*arguments, "--output", str(folder / "changes.png"), "--json", str(folder / "changes.json")]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("similarity 0.9")
+    record = json.loads((folder / "changes.json").read_text())
+    assert list(record) == ["before", "after", "method", "similarity", "regions"]
+    assert list(record["regions"][0]) == ["x", "y", "width", "height", "area", "strength"]
+    boxes = np.array([[r["x"], r["y"], r["width"], r["height"]] for r in record["regions"]])
+    assert evaluation.score_boxes([(boxes, pair.boxes)]).f1 == 1
+    assert f"x={boxes[0][0]} y={boxes[0][1]}" in out
+    assert read_image(folder / "changes.png").shape[0] == pair.before.shape[0]
+    assert not list(folder.glob("*.part"))
+
+
+def test_no_difference(files, capsys):
+    folder, _ = files
+    assert main(["diff", str(folder / "before.png"), str(folder / "before.png")]) == 0
+    assert "no difference" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", ["pixel", "ssim"])
+def test_classic_methods_and_align(files, method, capsys):
+    folder, _ = files
+    arguments = ["diff", str(folder / "before.png"), str(folder / "after.png"), "--method", method]
+    assert main(arguments) == 1
+    plain = float(capsys.readouterr().out.split()[1])
+    assert main([*arguments, "--align"]) == 1
+    assert float(capsys.readouterr().out.split()[1]) > plain
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["before.png", "broken.png"], "broken.png is"),
+        (["before.png", "absent.png"], "absent.png does not exist"),
+        (["before.png", "small.png"], "before is 384x288 and after is 40x30: pass resize=True (--resize"),
+        (["before.png"], "give two image files"),
+        (["before.png", "after.png", "--pairs", "x"], "--pairs goes with --output-dir"),
+        (["before.png", "after.png", "--output-dir", "x"], "--output-dir goes with --pairs"),
+        (["before.png", "after.png", "--json", "nowhere/x.json"], "nowhere is no folder"),
+        (["before.png", "after.png", "--sensitivity", "0"], "sensitivity is 0.0"),
+        (["before.png", "after.png", "--picture", "after"], "--picture goes with --output"),
+        (["--pairs", "x", "--output-dir", "x", "--workers", "1", "--picture", "after"], "--picture goes with --output"),
+        (["--pairs", "absent.csv", "--output-dir", "x"], "absent.csv does not exist"),
+    ],
+)
+def test_trouble_is_one_sentence(files, arguments, message, capsys, monkeypatch):
+    folder, _ = files
+    monkeypatch.chdir(folder)
+    Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save("small.png")
+    assert main(["diff", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (folder / "nowhere").exists()
+
+
+def test_the_after_picture_alone(files, tmp_path):
+    folder, pair = files
+    arguments = ["diff", str(folder / "before.png"), str(folder / "after.png"), "--output"]
+    assert main([*arguments, str(tmp_path / "both.png")]) == 1
+    assert main([*arguments, str(tmp_path / "one.png"), "--picture", "after"]) == 1
+    both, one = (read_image(tmp_path / name) for name in ("both.png", "one.png"))
+    assert one.shape == pair.after.shape
+    assert np.array_equal(one, both[:, -one.shape[1] :])  # the right half of both
+    assert not np.array_equal(one, pair.after)  # boxed
+
+
+def test_many_pairs_go_on_after_a_bad_one(files, capsys):
+    folder, _ = files
+    (folder / "pairs.csv").write_text(
+        "before,after\nbefore.png,after.png\nbefore.png,broken.png\nbefore.png,before.png\n"
+    )
+    arguments = ["diff", "--pairs", str(folder / "pairs.csv"), "--output-dir", str(folder / "out")]
+    assert main(arguments) == 2
+    lines = [json.loads(line) for line in (folder / "out" / "results.jsonl").read_text().splitlines()]
+    assert len(lines[0]["regions"]) == 2
+    assert "regions" not in lines[1]
+    assert "broken.png" in lines[1]["error"]
+    assert lines[2]["regions"] == []
+    assert len(list((folder / "out").glob("*.png"))) == 2
+    assert "3 pairs: 1 differ, 1 do not, 1 bad" in capsys.readouterr().out
+
+
+def test_a_folder_of_pairs(tmp_path):
+    image = photograph("coffee")[:80, :80]
+    for name in ("1.png", "1_2.png", "x_before.png", "x_after.png"):
+        Image.fromarray(image).save(tmp_path / name)
+    assert main(["diff", "--pairs", str(tmp_path), "--output-dir", str(tmp_path / "out")]) == 0
+    assert len((tmp_path / "out" / "results.jsonl").read_text().splitlines()) == 2
+
+
+def test_from_a_shell(files):
+    folder, _ = files
+    command = [sys.executable, "-m", "whatchanged", "diff", str(folder / "before.png"), str(folder / "after.png")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == ""
+    done = subprocess.run([*command[:-2], "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for option in ("--method", "--align", "--output", "--json", "--pairs", "--output-dir", "Exit status"):
+        assert option in done.stdout
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_models.describer(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    return write_dataset(tmp_path / "pairs", (scenes.scene_pair(3, index) for index in range(4)))
+
+
+def said(model, folder, name):
+    from whatchanged.models.tblip2 import EnhancedDiffBLIP2
+
+    pictures = [[read_image(folder / side / name)] for side in ("before", "after")]
+    return EnhancedDiffBLIP2.from_pretrained(model).generate(*pictures)[0]
+
+
+def test_one_pair_is_described(model, pairs, capsys):
+    images = ["--image1", str(pairs / "before" / "000001.png"), "--image2", str(pairs / "after" / "000001.png")]
+    assert main(["describe", *images, "--model-path", str(model)]) == 0
+    assert capsys.readouterr().out == said(model, pairs, "000001.png") + "\n"
+
+
+def test_many_pairs_are_described_and_a_second_run_goes_on(model, pairs, tmp_path, capsys):
+    (pairs / "after" / "000002.png").write_text("no image")
+    output = tmp_path / "results.json"
+    command = ["describe", "--input-dir", str(pairs), "--output-file", str(output), "--model-path", str(model)]
+    assert main(command) == 2
+    assert "4 pairs: 3 described, 1 bad" in capsys.readouterr().out
+    content = json.loads(output.read_text())
+    assert content["model"] == str(model)
+    assert [Path(record["before"]).name for record in content["pairs"]] == [f"00000{i}.png" for i in range(4)]
+    assert content["pairs"][3]["caption"] == said(model, pairs, "000003.png")
+    assert "000002.png is not an image" in content["pairs"][2]["error"]
+    shutil.copyfile(pairs / "after" / "000001.png", pairs / "after" / "000002.png")
+    assert main(command) == 0
+    assert "4 pairs: 4 described (3 by an earlier run), 0 bad" in capsys.readouterr().out
+    assert main([*command, "--num-beams", "2"]) == 2
+    assert "begun with num_beams 1, not 2: choose another file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give --image1 and --image2, or --input-dir and --output-file"),
+        (["--image1", "a.png"], "give --image1 and --image2"),
+        (["--image1", "a.png", "--image2", "b.png", "--output-file", "x"], "give --image1 and --image2"),
+        (["--image1", "a.png", "--image2", "b.png"], "a.png does not exist"),
+        (["--input-dir", "absent", "--output-file", "x.json"], "absent does not exist"),
+        (["--input-dir", "pairs", "--output-file", "x.json", "--model-path", "no"], "`make course NOTEBOOK=05` trains"),
+    ],
+)
+def test_describe_says_what_is_wrong(pairs, tmp_path, arguments, message, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["describe", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "x.json").exists()
+
+
+@pytest.mark.parametrize("command", ["diff", "describe", "app"])
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    assert len(capsys.readouterr().out.splitlines()) > 5
+    commands = next(one for one in parser()._actions if isinstance(one, argparse._SubParsersAction)).choices
+    assert [one.dest for one in commands[command]._actions if not one.help] == []

@@ -1,0 +1,96 @@
+"""Records of long runs: what a kill, a second run, another file and a broken line leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from support import ROOT
+
+from whatchanged.journal import Journal
+
+
+def journal(path, **about):
+    return Journal(path, "pairs", about or {"model": "a"}, key=lambda record: record["id"])
+
+
+def test_records_appear_whole_at_the_end(tmp_path):
+    path = tmp_path / "out.json"
+    with journal(path) as one:
+        assert one.missing([1, 2]) == [1, 2]
+        one.add({"id": 2})
+        one.add({"id": 1})
+        assert not path.exists()
+        one.finish([1, 2])
+    assert json.loads(path.read_text()) == {"model": "a", "pairs": [{"id": 1}, {"id": 2}]}
+    assert [name.name for name in tmp_path.iterdir() if name.name[0] != "."] == ["out.json"]
+
+
+def test_a_second_run_goes_on_and_tries_errors_again(tmp_path):
+    path = tmp_path / "out.json"
+    with journal(path) as one:
+        one.add({"id": 1, "said": "x"})
+        one.add({"id": 2, "error": "bad"})
+    with journal(path) as two:
+        assert two.missing([1, 2, 3]) == [2, 3]
+        two.add({"id": 2})
+        two.add({"id": 3, "error": "bad"})
+        two.finish([1, 2, 3])
+    with journal(path) as three:
+        assert three.missing([1, 2, 3, 4]) == [3, 4]
+        assert three.done[1] == {"id": 1, "said": "x"}
+
+
+def test_a_kill_costs_the_record_in_work(tmp_path):
+    path = tmp_path / "out.json"
+    script = """
+        import os, signal
+        from helpers.journal import Journal
+        with Journal("out.json", "pairs", {"model": "a"}, key=lambda record: record["id"]) as one:
+            for number in one.missing(range(5)):
+                if number == 3 and not os.environ.get("ALL"):
+                    print('{"id": 3, "sa', end="", file=one._file, flush=True)  # killed while it writes
+                    os.kill(os.getpid(), signal.SIGKILL)
+                one.add({"id": number, "by": os.getpid()})
+            one.finish(range(5))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    first = subprocess.run(command, cwd=tmp_path, env=environment, check=False)
+    assert first.returncode == -signal.SIGKILL
+    assert not path.exists()
+    subprocess.run(command, cwd=tmp_path, env=environment | {"ALL": "1"}, check=True)
+    records = json.loads(path.read_text())["pairs"]
+    assert [record["id"] for record in records] == list(range(5))
+    assert len({record["by"] for record in records[:3]}) == 1
+    assert records[2]["by"] != records[3]["by"]
+
+
+def test_what_does_not_belong_together_is_refused(tmp_path):
+    path = tmp_path / "out.json"
+    with journal(path) as one:
+        one.add({"id": 1})
+        with pytest.raises(ValueError, match="is being written by another run"), journal(path):
+            pass
+    with (
+        pytest.raises(ValueError, match="begun with model 'a', not 'b': choose another file"),
+        journal(path, model="b"),
+    ):
+        pass
+    with journal(path) as two:
+        assert two.missing([1]) == []
+        two.finish([1])
+    with pytest.raises(ValueError, match="begun with model 'a'"), journal(path, model="b"):
+        pass
+    for content in ("[1, 2]", "{}", "no JSON", '{"pairs"'):
+        (tmp_path / "other.json").write_text(content)
+        with pytest.raises(ValueError, match="other.json holds no 'pairs'"), journal(tmp_path / "other.json"):
+            pass
+        assert (tmp_path / "other.json").read_text() == content
+    with pytest.raises(ValueError, match="nowhere is no folder"), journal(tmp_path / "nowhere" / "x.json"):
+        pass

@@ -1,0 +1,79 @@
+"""`whatchanged describe`: what changed, in words, of one pair or of many."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from whatchanged.commands.status import TROUBLE, count
+
+
+def add(commands: Any) -> None:
+    """The options of `describe`."""
+    describe = commands.add_parser(
+        "describe",
+        help="say in words what changed between two pictures",
+        description="Say in words what changed between two pictures, or those of many pairs, by a trained T-BLIP2."
+        " A run that was stopped goes on where it was when the same command is given again.",
+        epilog="Exit status: 0 described, 2 trouble (with --input-dir: 2 where any pair is bad).",
+    )
+    describe.add_argument("--image1", metavar="FILE", help="the picture before")
+    describe.add_argument("--image2", metavar="FILE", help="the picture after")
+    describe.add_argument(
+        "--model-path", metavar="DIR", required=True, help="a trained model, as `save_pretrained` wrote it"
+    )
+    describe.add_argument(
+        "--input-dir",
+        metavar="PAIRS",
+        help="a folder with x_before.png and x_after.png, x.png and x_2.png, or before/x.png and after/x.png; or a CSV"
+        " file with the columns before,after",
+    )
+    describe.add_argument("--output-file", metavar="JSON", help="with --input-dir: the captions go here")
+    describe.add_argument("--num-beams", type=int, default=1, metavar="N", help="beam search over N beginnings (1)")
+    describe.add_argument("--max-new-tokens", type=int, default=50, metavar="N", help="longest caption (50)")
+    describe.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it; the exit status."""
+    single = options.image1 is not None and options.image2 is not None
+    many = options.input_dir is not None and options.output_file is not None
+    given = (options.image1, options.image2, options.input_dir, options.output_file)
+    if single == many or sum(one is not None for one in given) != 2:
+        raise ValueError("give --image1 and --image2, or --input-dir and --output-file")
+    if options.model_path is None:
+        raise ValueError("give --model-path, the folder of a trained model (notebook 05 of the course leaves one)")
+    if many:
+        return _describe_many(options)
+    from whatchanged.images import read_pair
+
+    pictures = read_pair(options.image1, options.image2)  # a bad one is told before the model loads
+    print(_describer(options)(*pictures))
+    return 0
+
+
+def _describer(options: argparse.Namespace) -> Callable[..., str]:
+    from whatchanged.models.describer import Describer
+
+    return Describer(options.model_path, num_beams=options.num_beams, max_new_tokens=options.max_new_tokens)
+
+
+def _describe_many(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from whatchanged.journal import Journal
+    from whatchanged.pairs import describe_files, find_pairs
+
+    pairs = [(str(before), str(after)) for before, after in find_pairs(options.input_dir)]
+    about = {"model": str(options.model_path), "num_beams": options.num_beams, "max_new_tokens": options.max_new_tokens}
+    with Journal(options.output_file, "pairs", about, key=lambda one: (one["before"], one["after"])) as journal:
+        missing = journal.missing(pairs)
+        describe = _describer(options) if missing else None
+        for before, after in tqdm(missing, unit="pair", disable=None):
+            journal.add({"before": before, "after": after} | describe_files(describe, before, after))
+        journal.finish(pairs)
+    bad = sum(bool(journal.done[pair]["error"]) for pair in pairs)
+    earlier = f" ({len(pairs) - len(missing)} by an earlier run)" if len(missing) < len(pairs) else ""
+    print(f"{count(len(pairs), 'pair')}: {len(pairs) - bad} described{earlier}, {bad} bad")
+    return TROUBLE if bad else 0

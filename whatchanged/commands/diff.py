@@ -1,0 +1,152 @@
+"""`whatchanged diff`: the regions in which two pictures differ, of one pair or of many."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from whatchanged.commands.status import DIFFERENT, SAME, TROUBLE, announce, count, refuse_cluster
+from whatchanged.files import write_json
+
+
+def add(commands: Any) -> None:
+    """The options of `diff`."""
+    diff = commands.add_parser(
+        "diff",
+        help="find the regions in which two pictures differ",
+        description="Find the regions in which two pictures differ. Without --method it uses the course's best"
+        " configuration, which aligns the pictures, evens out their light and tolerates a pixel of misalignment.",
+        epilog="Exit status: 0 no difference, 1 differences, 2 trouble (with --pairs: 2 where any pair is bad).",
+    )
+    diff.add_argument("before", nargs="?", help="image file")
+    diff.add_argument("after", nargs="?", help="image file")
+    methods = ("tolerant", "pixel", "ssim", "features")
+    diff.add_argument("--method", choices=methods, default="tolerant", help="how the pictures are compared (tolerant)")
+    diff.add_argument("--align", action=argparse.BooleanOptionalAction, help="register the after image first")
+    diff.add_argument("--resize", action="store_true", help="compare pictures of different sizes at the smaller size")
+    diff.add_argument("--sensitivity", type=float, default=1.0, help="above 1 reports weaker differences (1)")
+    diff.add_argument("--weights", help="of the ResNet50 for features: imagenet or a checkpoint; without it, random")
+    diff.add_argument("--output", metavar="PNG", help="write the pictures with the differences boxed")
+    shown = "write both side by side, or the after picture alone (both)"
+    diff.add_argument("--picture", choices=("both", "after"), help=shown)
+    diff.add_argument("--json", metavar="FILE", help="write similarity and regions, in pixels of the before image")
+    diff.add_argument("--pairs", metavar="CSV|FOLDER", help="compare many pairs: a CSV with before,after, or a folder")
+    diff.add_argument("--output-dir", metavar="DIR", help="with --pairs: results.jsonl and one picture a pair go here")
+    diff.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="with --pairs: for very many, N processes of this machine compare them; results go into Parquet files, no"
+        " pictures, and a run that was stopped goes on when the same command is given again",
+    )
+    diff.add_argument("--scheduler", metavar="ADDRESS", help="the same on the Dask cluster there, as tcp://host:8786")
+    diff.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it; the exit status."""
+    single, on_dask = options.before is not None, options.workers is not None or options.scheduler
+    if options.picture and (on_dask or not (options.output or options.output_dir)):
+        raise ValueError("--picture goes with --output or --output-dir, and without --workers and --scheduler")
+    if options.pairs:
+        if single or options.output or options.json or not options.output_dir:
+            raise ValueError("--pairs goes with --output-dir, and without image files, --output and --json")
+        return _diff_on_dask(options) if on_dask else _diff_many(options)
+    if on_dask:
+        raise ValueError("--workers and --scheduler go with --pairs")
+    if not single or options.after is None:
+        raise ValueError("give two image files, or --pairs with --output-dir")
+    if options.output_dir:
+        raise ValueError("--output-dir goes with --pairs; for one pair use --output and --json")
+    record = _compare(options, options.before, options.after, options.output)
+    if options.json:
+        write_json(options.json, record)
+    _print(record)
+    return DIFFERENT if record["regions"] else SAME
+
+
+def _compare(options: argparse.Namespace, before: str | Path, after: str | Path, output: str | Path | None) -> dict:
+    """Compare two files and, if asked, write the picture; returns the record that the JSON holds."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from whatchanged.images import read_image, write_image
+
+    with ThreadPoolExecutor(2) as readers:  # decoding does not hold the interpreter's lock
+        pictures = readers.map(read_image, (before, after))
+        from whatchanged.detection import detect  # while the pictures are decoded
+
+        first, second = pictures
+    found = detect(first, second, **_how(options))
+    if output:
+        from whatchanged.drawing import draw_regions
+
+        write_image(output, draw_regions(first, second, found, options.picture or "both"))
+    return {"before": str(before), "after": str(after)} | found.summary()
+
+
+def _how(options: argparse.Namespace) -> dict:
+    """The options of `differences.detect` among those of the command."""
+    return {name: getattr(options, name) for name in ("method", "align", "resize", "sensitivity", "weights")}
+
+
+def _diff_many(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from whatchanged.pairs import find_pairs
+
+    pairs = find_pairs(options.pairs)
+    folder = Path(options.output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    counts = {SAME: 0, DIFFERENT: 0, TROUBLE: 0}
+    digits = len(str(len(pairs)))
+    with (folder / "results.jsonl").open("w", encoding="utf-8") as results:
+        for number, (before, after) in enumerate(tqdm(pairs, unit="pair", disable=None), start=1):
+            picture = folder / f"{number:0{digits}d}_{before.stem}.png"
+            try:
+                record = _compare(options, before, after, picture)
+                counts[DIFFERENT if record["regions"] else SAME] += 1
+            except (ValueError, OSError) as error:
+                record = {"before": str(before), "after": str(after), "method": options.method, "error": str(error)}
+                counts[TROUBLE] += 1
+            print(json.dumps(record), file=results, flush=True)
+    return _summary(counts)
+
+
+def _summary(counts: dict[int, int], earlier: int = 0) -> int:
+    """Print how many pairs there were of each kind; returns the exit status."""
+    total = sum(counts.values())
+    before = f" ({earlier} by an earlier run)" if earlier else ""
+    print(f"{count(total, 'pair')}{before}: {counts[DIFFERENT]} differ, {counts[SAME]} do not, {counts[TROUBLE]} bad")
+    return max((status for status, count in counts.items() if count), default=SAME)
+
+
+def _diff_on_dask(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from whatchanged.many import compare_pairs
+    from whatchanged.pairs import find_pairs
+
+    refuse_cluster(options)
+    pairs = [tuple(str(one.absolute()) for one in pair) for pair in find_pairs(options.pairs)]
+    with tqdm(total=len(pairs), unit="pair", disable=None) as bar:
+        done = compare_pairs(
+            pairs,
+            options.output_dir,
+            _how(options),
+            scheduler=options.scheduler,
+            workers=options.workers,
+            announce=announce,
+            progress=bar.update,
+        )
+    return _summary({SAME: done.same, DIFFERENT: done.differ, TROUBLE: len(done.bad)}, done.earlier)
+
+
+def _print(record: dict) -> None:
+    print(f"similarity {record['similarity']:.4f} ({record['method']})")
+    for number, region in enumerate(record["regions"], start=1):
+        place = f"x={region['x']} y={region['y']} width={region['width']} height={region['height']}"
+        print(f"{number}: {place} area={region['area']} strength={region['strength']:.2f}")
+    if not record["regions"]:
+        print("no difference")

@@ -1,0 +1,40 @@
+"""What all commands share: exit statuses, one sentence for what went wrong, and the words of a summary."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+SAME, DIFFERENT, TROUBLE = 0, 1, 2
+
+
+def answer(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> int:
+    """Run the command that the arguments choose; the exit status, `TROUBLE` with a sentence on stderr."""
+    options = parser.parse_args(arguments)
+    try:
+        return options.run(options)
+    except (ValueError, OSError, ConnectionError) as error:
+        announce(f"{parser.prog}: {error}")
+    except KeyboardInterrupt:
+        announce(f"{parser.prog}: stopped")
+    return TROUBLE
+
+
+def announce(text: str) -> None:
+    """Tell the user, apart from the results."""
+    print(text, file=sys.stderr)
+
+
+def count(number: int, what: str) -> str:
+    """ "1 pair", "2 pairs"."""
+    return f"1 {what}" if number == 1 else f"{number} {what}s"
+
+
+def refuse_cluster(options: argparse.Namespace) -> None:
+    """ValueError where --workers and --scheduler say nothing sensible together."""
+    if options.workers is not None and options.scheduler:
+        raise ValueError(
+            "--workers starts a cluster on this machine, --scheduler takes one that runs: give one of them"
+        )
+    if options.workers is not None and options.workers < 1:
+        raise ValueError(f"--workers is {options.workers}: give 1 or more")

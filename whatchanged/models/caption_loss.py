@@ -1,0 +1,67 @@
+"""TODO whatchanged.models.caption_loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+ITC_SCHEDULE = ((0, 1.5), (4, 1.0), (8, 0.7))  # from this epoch on, counted from 0, this weight
+
+
+def flipped(batch: dict) -> dict:
+    """A batch of what `prepare` gave, by chance every second pair upside down, clusters and all: for training, where no
+    caption tells above from below.
+
+    Features that were kept cannot be flipped: pairs that have them are refused.
+    """
+    if "features" in batch:
+        raise ValueError(
+            "these pairs come with the features of a frozen encoder, which cannot be flipped: do not augment"
+        )
+    out, over = dict(batch), torch.randint(2, (len(batch["map"]),), device=batch["map"].device).bool()
+    for name in ("before", "after", "map"):
+        out[name] = batch[name].clone()
+        out[name][over] = batch[name][over].flip(-2)
+    side, over = batch["map"].shape[-1], (over[:, None] & batch["present"])[..., None]
+    x1, y1, x2, y2 = batch["squares"].unbind(-1)
+    out["squares"] = torch.where(over, torch.stack([x1, side - y2, x2, side - y1], -1), batch["squares"])
+    x, y, *rest = batch["geometry"].unbind(-1)
+    out["geometry"] = torch.where(over, torch.stack([x, 1 - y, *rest], -1), batch["geometry"])
+    return out
+
+
+class CaptionLoss:
+    """The model's losses as one, for `training.fit`.
+
+    Parameters
+    ----------
+    lm, itm, words : weights.
+    itc : weight by epoch: pairs of (from this epoch on, weight), epochs counted from 0.
+    """
+
+    def __init__(
+        self, lm: float = 1.0, itm: float = 1.0, itc: Sequence[tuple[int, float]] = ITC_SCHEDULE, words: float = 1.0
+    ) -> None:
+        self.lm, self.itm, self.itc, self.words, self.epoch = lm, itm, tuple(itc), words, 0
+
+    def start_epoch(self, epoch: int) -> None:
+        """Told by `fit` before each epoch, counted from 0."""
+        self.epoch = epoch
+
+    def weights(self) -> dict[str, float]:
+        """Of each loss in the present epoch."""
+        itc = [weight for at, weight in self.itc if at <= self.epoch][-1]
+        return {"lm": self.lm, "itm": self.itm, "itc": itc, "words": self.words}
+
+    def __call__(self, model: nn.Module, batch: dict) -> tuple[Tensor, None, dict[str, float]]:
+        meaning = batch["meaning"]
+        out = model(batch, captions=batch["caption"], return_loss=True, same=meaning[:, None] == meaning)
+        weights = self.weights()
+        loss = sum(weights[name] * value for name, value in out.parts.items())
+        parts = {name: value.item() for name, value in out.parts.items()}
+        heads = getattr(model, "module", model)
+        parts |= {"itm_accuracy": out.matched.itm_accuracy, "itc_recall": out.matched.recall}
+        parts |= {"temperature": heads.temperature.item(), "itc_temperature": heads.matching.temperature.item()}
+        return loss, None, parts

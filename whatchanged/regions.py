@@ -1,0 +1,132 @@
+"""TODO whatchanged.regions."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+
+from whatchanged.alignment import Alignment
+
+
+@dataclass(frozen=True)
+class Region:
+    """One place where the pictures differ, in pixels of the before image.
+
+    Attributes
+    ----------
+    x, y, width, height : the box.
+    area : number of changed pixels in it.
+    strength : the strongest difference in it, 0 to 1.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    area: int
+    strength: float
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        return self.x, self.y, self.width, self.height
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What `detect` found.
+
+    Attributes
+    ----------
+    method : the name of the method.
+    similarity : 1 for identical pictures, otherwise less, each method on its own scale; "ssim" and "features" may fall
+        below 0.
+    regions : strongest first.
+    map : float32 array (H, W), 0 to 1: how much each pixel of the compared pictures differs.
+    mask : bool array (H, W): the pixels counted as changed.
+    alignment : how the after image lies under the before image; None where nobody asked.
+    """
+
+    method: str
+    similarity: float
+    regions: list[Region]
+    map: np.ndarray = field(repr=False)
+    mask: np.ndarray = field(repr=False)
+    alignment: Alignment | None = field(default=None, repr=False)
+
+    @property
+    def boxes(self) -> np.ndarray:
+        """int array (n, 4): x, y, width, height."""
+        return np.array([region.box for region in self.regions], dtype=int).reshape(-1, 4)
+
+    def summary(self) -> dict[str, Any]:
+        """ "method", "similarity" and "regions", as they stand in a JSON file."""
+        regions = [asdict(region) | {"strength": round(region.strength, 4)} for region in self.regions]
+        return {"method": self.method, "similarity": round(self.similarity, 6), "regions": regions}
+
+
+def regions(mask: np.ndarray, strength: np.ndarray, *, merge: int = 0, min_area: int = 1, pad: int = 0) -> list[Region]:
+    """The boxes of a mask, fragments that lie close together as one.
+
+    Parameters
+    ----------
+    mask : bool array (H, W).
+    strength : float32 array (H, W), 0 to 1.
+    merge : fragments up to this many pixels apart become one region.
+    min_area : regions with fewer changed pixels are dropped.
+    pad : pixels that each box grows on every side, within the picture.
+
+    Returns
+    -------
+    list of Region
+        Strongest first.
+    """
+    if mask.shape != strength.shape:
+        raise ValueError(f"mask is {mask.shape} and strength is {strength.shape}: give both the same shape")
+    x0, y0, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+    reach = merge // 2 + 2  # the rest of the picture cannot matter
+    x0, y0, width, height = _padded((x0, y0, width, height), reach, mask.shape)
+    there = np.s_[y0 : y0 + height, x0 : x0 + width]
+    near = mask[there].astype(np.uint8)
+    if merge:
+        near = (cv2.distanceTransform(1 - near, cv2.DIST_L2, 5) <= merge / 2).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
+    found = []
+    for label in range(1, count):
+        x, y, width, height = stats[label, :4]
+        window = np.s_[y : y + height, x : x + width]
+        part = (labels[window] == label) & mask[there][window]
+        if np.count_nonzero(part) < max(1, min_area):
+            continue
+        bx, by, bw, bh = cv2.boundingRect(part.view(np.uint8))
+        box = _padded((x0 + x + bx, y0 + y + by, bw, bh), pad, mask.shape)
+        found.append(Region(*box, int(np.count_nonzero(part)), float(strength[there][window][part].max())))
+    return strongest_first(found)
+
+
+def _padded(box: tuple[int, ...], pad: int, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    x, y, width, height = map(int, box)
+    x0, y0 = max(0, x - pad), max(0, y - pad)
+    return x0, y0, min(shape[1], x + width + pad) - x0, min(shape[0], y + height + pad) - y0
+
+
+def region_of(box: tuple[int, int, int, int], mask: np.ndarray, strength: np.ndarray) -> Region:
+    x, y, width, height = map(int, box)
+    window = np.s_[y : y + height, x : x + width]
+    return Region(x, y, width, height, int(np.count_nonzero(mask[window])), float(strength[window].max()))
+
+
+def strongest_first(found: list[Region]) -> list[Region]:
+    return sorted(found, key=lambda region: (-region.strength, -region.area, region.y, region.x))
+
+
+def hysteresis(values: np.ndarray, threshold: float, low: float = 0.5) -> np.ndarray:
+    """Pixels over `low * threshold` that hang together with one over the threshold: bool (H, W)."""
+    weak = (values > low * threshold).astype(np.uint8)
+    _, labels = cv2.connectedComponents(weak, connectivity=8)
+    keep = np.zeros(int(labels.max()) + 1, bool)
+    keep[labels[values > threshold]] = True
+    keep[0] = False
+    return keep[labels]
