@@ -58,7 +58,7 @@ def _train(options: argparse.Namespace) -> int:
     if processes < 1:
         raise ValueError(f"--processes is {processes}: give 1 or more")
     arguments = [part for name, value in parameters.items() for part in (f"--{_flag(name)}", value)]
-    return running.launch(path, processes, ["train", path.stem, "--build", str(build.absolute()), *arguments])
+    return running.launch_processes(path, processes, ["train", path.stem, "--build", str(build.absolute()), *arguments])
 
 
 def _flag(parameter: str) -> str:

@@ -1,4 +1,4 @@
-"""TODO course.executing."""
+"""Notebooks executed through papermill, several at a time where cores and memory allow."""
 
 from __future__ import annotations
 

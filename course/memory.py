@@ -1,4 +1,4 @@
-"""TODO course.memory."""
+"""The most memory that started processes have together."""
 
 from __future__ import annotations
 

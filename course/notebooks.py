@@ -1,4 +1,4 @@
-"""TODO course.notebooks."""
+"""What a notebook file says: title, cells, parameters; and an executed one, clean to commit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO course.reports."""
+"""What became of each notebook: a line, a table, a page of the site."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Run:
     error: str | None = None
 
 
-def table(runs: list[Run]) -> str:
+def runs_table(runs: list[Run]) -> str:
     """Plain text: a line a notebook, and under it a line a checked metric, or the cell that failed."""
     lines = [f"{'notebook':<28}{'seconds':>8}{'MB':>8}  checked"]
     for one in runs:

@@ -11,7 +11,7 @@ from typing import Any
 from course import website
 from course.executing import execute, execute_all
 from course.notebooks import NOTEBOOKS, changed, parse, publish_images, refuse_unknown, select, write_clean
-from course.reports import line_of, report, table
+from course.reports import line_of, report, runs_table
 from helpers.runtime import ROOT
 from whatchanged.devices import rank
 from whatchanged.files import alone
@@ -79,14 +79,14 @@ def run(
                 publish_images(build / path.stem)
         executed = {path.name: build / path.name for path in paths if (build / path.name).is_file()}
         website.build(website.pages_of(folder, executed), build / "site", report(runs, solutions))
-    print(table(runs))
+    print(runs_table(runs))
     if len(runs) > 1:
         print(line_of(together))
     print(f"\nread them: {build / 'site' / 'index.html'}")
     return int(any(one.error for one in runs))
 
 
-def launch(path: Path, processes: int, arguments: list[str]) -> int:
+def launch_processes(path: Path, processes: int, arguments: list[str]) -> int:
     """Run `python -m course` with these arguments in so many processes that train together; the exit status.
 
     Every process executes the notebook at `path`, and `training.fit` gives each its share of the pictures. ValueError

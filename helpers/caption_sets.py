@@ -1,4 +1,4 @@
-"""TODO helpers.caption_sets."""
+"""The published data sets of pairs with sentences, each as its authors ship it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pairs of pictures with sentences, from the published data sets; every fault named by its record."""
+"""Pairs with sentences: prepared once, for training; folders of pairs described."""
 
 from __future__ import annotations
 

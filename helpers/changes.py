@@ -1,4 +1,4 @@
-"""TODO helpers.changes."""
+"""Pairs with several labels, on disk: written, read, refused with their id."""
 
 from __future__ import annotations
 

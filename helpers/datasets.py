@@ -1,4 +1,4 @@
-"""Images and datasets on disk, read right or refused with one sentence that names the file."""
+"""Single images with labels: in memory, as files, as tensor files; the layouts they are published in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO helpers.keras_training."""
+"""What Keras' own `fit` needs beside the model: `tf.data` batches, all GPUs, callbacks that keep and resume."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from helpers.datasets import LabeledImages
 from helpers.runtime import progress_bar
-from whatchanged.models.dual_attention import GPUS, THREADS, keras, os, tf
+from whatchanged.models.dual_attention import CORES, GPUS, keras, os, tf
 
 
 def batches(
@@ -41,13 +41,13 @@ def batches(
         return tf.ensure_shape(image, shape), label
 
     found = tf.data.Dataset.from_tensor_slices((np.arange(len(data)), data.labels.astype(np.float32)))
-    found = found.map(read, num_parallel_calls=THREADS).cache()
+    found = found.map(read, num_parallel_calls=CORES).cache()
     if shuffle:
         found = found.shuffle(len(data), seed=seed, reshuffle_each_iteration=True)
     found = found.batch(batch_size).map(lambda images, labels: (tf.cast(images, tf.float32), labels))
     if augment:
         seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
-        found = tf.data.Dataset.zip(found, seeds).map(_varied, num_parallel_calls=THREADS)
+        found = tf.data.Dataset.zip(found, seeds).map(_varied, num_parallel_calls=CORES)
     fixed = tf.data.Options()
     fixed.autotune.enabled = False  # its thread can hold up the end of an epoch for as long as the epoch took
     return found.prefetch(2).with_options(fixed)
@@ -80,7 +80,7 @@ def strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(devices) if several else tf.distribute.get_strategy()
 
 
-class Progress(keras.callbacks.Callback):
+class TextBar(keras.callbacks.Callback):
     """One line of text while a model trains, which is gone afterwards."""
 
     def on_train_begin(self, logs: dict | None = None) -> None:
@@ -153,7 +153,7 @@ def callbacks(
         keras.callbacks.EarlyStopping(monitor="val_loss", patience=patience),
         keras.callbacks.CSVLogger(folder / "epochs.csv", append=True),
         keras.callbacks.BackupAndRestore(folder / "backup", double_checkpoint=True),
-        Progress(),
+        TextBar(),
     ]
 
 

@@ -1,4 +1,4 @@
-"""TODO helpers.nuisances."""
+"""What a camera does that is no change: moved, turned, brighter, noisier, compressed, smaller."""
 
 from __future__ import annotations
 

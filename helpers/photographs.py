@@ -1,4 +1,4 @@
-"""TODO helpers.photographs."""
+"""Edited photographs with exact truth: something pasted, removed or recolored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO helpers.rendering."""
+"""What surfaces and textures are drawn with: grain, clouds, lines, tints, a camera."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO helpers.sentences."""
+"""What changed in a generated scene, in sentences; and sentences read back as changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO helpers.textures."""
+"""Textures that a network can learn to name before it sees a crack."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from helpers.surfaces import MATERIAL_OF, MATERIALS
 
 
 def texture(seed: int, index: int, *, size: int = 96) -> tuple[np.ndarray, int]:
-    """One generated texture: uint8 (H, W, 3) and its class, an index into `TEXTURES`; classes take turns."""
+    """One generated texture: uint8 (H, W, 3) and its class, an index into `TEXTURE_NAMES`; classes take turns."""
     hold_size(size)
     rng = np.random.default_rng([seed, index, 2])
-    label = index % len(TEXTURES)
-    pattern = _TEXTURES[TEXTURES[label]](rng, size)
+    label = index % len(TEXTURE_NAMES)
+    pattern = _TEXTURES[TEXTURE_NAMES[label]](rng, size)
     pattern = (pattern - pattern.min()) / max(float(np.ptp(pattern)), 1e-6)
     ground = MATERIAL_OF[MATERIALS[rng.integers(len(MATERIALS))]](rng, size)
     contrast = rng.uniform(0.45, 0.9) if rng.random() < 0.7 else -rng.uniform(0.3, 0.7)
@@ -25,7 +25,7 @@ def texture(seed: int, index: int, *, size: int = 96) -> tuple[np.ndarray, int]:
 def textures(seed: int, count: int, *, size: int = 96) -> Pictures:
     """Generated textures 0 to `count` of a seed: a classification task that needs neither photographs nor labels."""
     made = many(lambda index: texture(seed, index, size=size), count)
-    return Pictures(np.stack([image for image, _ in made]), np.array([label for _, label in made]), TEXTURES)
+    return Pictures(np.stack([image for image, _ in made]), np.array([label for _, label in made]), TEXTURE_NAMES)
 
 
 def _turned(rng, size):
@@ -134,4 +134,4 @@ _TEXTURES = {
     "bands": _bands,
     "veins": _veins,
 }
-TEXTURES = tuple(_TEXTURES)
+TEXTURE_NAMES = tuple(_TEXTURES)

@@ -1,4 +1,4 @@
-"""TODO helpers.things."""
+"""The things of a generated scene: drawn, changed, and the pair of pictures that they make."""
 
 from __future__ import annotations
 

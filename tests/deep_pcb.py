@@ -1,4 +1,4 @@
-"""TODO tests.deep_pcb."""
+"""The pairs of DeepPCB on disk: boards with their faults."""
 
 from __future__ import annotations
 

@@ -15,10 +15,10 @@ MOTIONS = {
     "affine": cv2.MOTION_AFFINE,
     "perspective": cv2.MOTION_HOMOGRAPHY,
 }
-COARSE = 320  # pixels along the longer side at which the search begins
-FINE = 1024  # and at which it ends; beyond, precision is no longer what limits a comparison
-ROUGH, PRECISE = 1e-3, 1e-5  # correlation that an iteration must gain: in the search for a start, and at the end
-SURE = 0.75  # confidence below which `align` looks for another start
+_COARSE = 320  # pixels along the longer side at which the search begins
+_FINE = 1024  # and at which it ends; beyond, precision is no longer what limits a comparison
+_ROUGH, _PRECISE = 1e-3, 1e-5  # correlation that an iteration must gain: in the search for a start, and at the end
+_SURE = 0.75  # confidence below which `align` looks for another start
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ def align(before: np.ndarray, after: np.ndarray, motion: str = "affine") -> Alig
             f"before is {images.size(before)} and after is {images.size(after)}: align takes images of one size"
         )
     shape = before.shape[:2]
-    fine = [_structure(images.shrink(images.gray(image), FINE)) for image in (before, after)]
-    small = max(shape) <= COARSE
-    coarse = fine if small else [_structure(images.shrink(images.gray(image), COARSE)) for image in (before, after)]
+    fine = [_structure(images.shrink(images.gray(image), _FINE)) for image in (before, after)]
+    small = max(shape) <= _COARSE
+    coarse = fine if small else [_structure(images.shrink(images.gray(image), _COARSE)) for image in (before, after)]
     still = Alignment(np.eye(3), np.ones(shape, bool), _correlation(*fine, np.eye(3)), "none")
     if min(shape) < 16 or not all(image.any() for image in fine) or still.confidence > 0.9999:
         return still
@@ -129,12 +129,12 @@ def _search(images: list[np.ndarray], motion: str) -> tuple[np.ndarray, str]:
         matrix = start(*images)
         if matrix is None or not _plausible(matrix, images[0].shape):
             continue
-        matrix = _ecc(*images, matrix, motion, None, ROUGH)
-        matrix = _ecc(*images, matrix, motion, _agreeing(*images, matrix), ROUGH)
+        matrix = _ecc(*images, matrix, motion, None, _ROUGH)
+        matrix = _ecc(*images, matrix, motion, _agreeing(*images, matrix), _ROUGH)
         disagreement = _disagreement(*images, matrix)
         if disagreement < least:
             best, least, name = matrix, disagreement, candidate
-        if _correlation(*images, best) > SURE:
+        if _correlation(*images, best) > _SURE:
             break
     return best, name
 
@@ -166,7 +166,7 @@ def _as_uint8(structure: np.ndarray) -> np.ndarray:
     return np.clip(128 + 42 * structure, 0, 255).astype(np.uint8)
 
 
-def _ecc(before, after, matrix: np.ndarray, motion: str, mask: np.ndarray | None, gain: float = PRECISE) -> np.ndarray:
+def _ecc(before, after, matrix: np.ndarray, motion: str, mask: np.ndarray | None, gain: float = _PRECISE) -> np.ndarray:
     """Refine a transform until an iteration gains less than `gain` in correlation; where ECC does not converge it stays
     as it was.
     """

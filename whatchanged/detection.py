@@ -1,4 +1,4 @@
-"""Where do two pictures differ? Pixel difference, SSIM, deep features, and the course's own tolerant difference."""
+"""Where do two pictures differ? `detect`: align, even out the light, compare, box."""
 
 from __future__ import annotations
 

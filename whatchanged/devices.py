@@ -1,4 +1,4 @@
-"""TODO whatchanged.devices."""
+"""What this process computes on: device, precision, cores, rank among several; and libraries kept quiet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO whatchanged.features."""
+"""Deep features: how alike two pictures are to a ResNet50, as a whole and place by place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO whatchanged.files."""
+"""Files that are whole or not there: bytes, JSON, and one run at a time in a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The few things that every module does to an image array."""
+"""Pictures as arrays: read, written, resized; gray, color, one size."""
 
 from __future__ import annotations
 

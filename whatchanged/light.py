@@ -1,4 +1,4 @@
-"""TODO whatchanged.light."""
+"""Both pictures in one light: gain, white balance and lighting, learned from what did not change."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ AHEAD = 3  # tasks a thread that wait: no worker runs dry, and no list of a mill
 PART = 2000  # records a Parquet file
 PATIENCE = 10.0  # seconds after which records are written, however few
 RESULTS, QUARANTINE, ABOUT = "results", "quarantine.jsonl", "about.json"
-Pair = tuple[str, str]
+PairOfPaths = tuple[str, str]
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Outcome:
 
 
 def compare_pairs(
-    pairs: Iterable[Pair],
+    pairs: Iterable[PairOfPaths],
     folder: str | Path,
     options: dict[str, Any] | None = None,
     *,
@@ -128,7 +128,7 @@ class _Store:
         self._waiting: list[dict[str, Any]] = []
         self._written = time.monotonic()
 
-    def missing(self, pairs: Iterable[Pair]) -> list[Pair]:
+    def missing(self, pairs: Iterable[PairOfPaths]) -> list[PairOfPaths]:
         """The pairs of which there is no result yet, each once; the others are counted."""
         asked = dict.fromkeys(pairs)
         for path in sorted(self.results.glob("part-*.parquet")):
@@ -174,7 +174,7 @@ class _Store:
         write_whole(self.folder / QUARANTINE, "".join(f"{line}\n" for line in lines).encode())
 
 
-def _results_in(path: Path) -> Iterator[tuple[Pair, bool]]:
+def _results_in(path: Path) -> Iterator[tuple[PairOfPaths, bool]]:
     """The pairs of a file of results, and whether they differ."""
     from pyarrow import ArrowInvalid, compute, parquet
 
@@ -279,14 +279,14 @@ def _lost(client: Any, scheduler: str) -> Iterator[None]:
 
 
 def _answers(
-    client: Any, pairs: Sequence[Pair], compare: Callable, options: dict[str, Any]
+    client: Any, pairs: Sequence[PairOfPaths], compare: Callable, options: dict[str, Any]
 ) -> Iterator[list[dict[str, Any]]]:
     """The records of all pairs, as workers finish them.
 
     Where workers died, all pairs that they had are suspects, and most of them innocent. They are tried at the end, one
     at a time with nothing beside it: which of them kills a worker then, did it.
     """
-    suspects: list[Pair] = []
+    suspects: list[PairOfPaths] = []
     chunks = (list(pairs[i : i + BATCH]) for i in range(0, len(pairs), BATCH))
 
     def enough() -> int:  # asked again and again, for workers come and go
@@ -303,12 +303,16 @@ def _answers(
 
 
 def _run(
-    client: Any, chunks: Iterator[list[Pair]], most: Callable[[], int], compare: Callable, options: dict[str, Any]
-) -> Iterator[tuple[list[Pair], list[dict[str, Any]] | None]]:
+    client: Any,
+    chunks: Iterator[list[PairOfPaths]],
+    most: Callable[[], int],
+    compare: Callable,
+    options: dict[str, Any],
+) -> Iterator[tuple[list[PairOfPaths], list[dict[str, Any]] | None]]:
     """Chunks and their records, `most()` under way at a time; no records where the workers died of it."""
     from dask.distributed import KilledWorker, as_completed
 
-    running: dict[Any, list[Pair]] = {}
+    running: dict[Any, list[PairOfPaths]] = {}
     queue = as_completed()
 
     def send() -> None:
@@ -329,7 +333,7 @@ def _run(
         yield chunk, records
 
 
-def _compare_all(compare: Callable, chunk: Sequence[Pair], options: dict[str, Any]) -> list[dict[str, Any]]:
+def _compare_all(compare: Callable, chunk: Sequence[PairOfPaths], options: dict[str, Any]) -> list[dict[str, Any]]:
     """The records of some pairs, on a worker; of a pair that cannot be compared "before", "after" and "reason"."""
     import cv2
 

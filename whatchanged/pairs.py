@@ -1,4 +1,4 @@
-"""TODO whatchanged.pairs."""
+"""Pairs of pictures in folders and CSV files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO whatchanged.pixels."""
+"""The classic: gray absolute difference, threshold, clean-up, contours, boxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO whatchanged.regions."""
+"""What was found: regions with box, area and strength; and how a mask of changed pixels becomes regions."""
 
 from __future__ import annotations
 

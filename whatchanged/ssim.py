@@ -1,4 +1,4 @@
-"""TODO whatchanged.ssim."""
+"""Structural similarity, as scikit-image computes it, tile by tile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO whatchanged.tolerance."""
+"""The course's own difference: how far each pixel lies outside of what the other picture shows nearby."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from whatchanged.alignment import align, inside
 from whatchanged.images import same_size
 from whatchanged.light import normalize_illumination
 
-NOISE, SURE = 0.3, 0.9  # of the threshold: where a change begins to be likely, and where it is certain
+_LIKELY, _CERTAIN = 0.3, 0.9  # of the threshold: where a change begins to be likely, and where it is certain
 
 
 def tolerant_difference(
@@ -67,7 +67,7 @@ def change_map(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.nd
     found = align(before, after, "euclidean")
     before, after = normalize_illumination(before, found.warp(after), found.valid, grid=32)
     excess, threshold = tolerant_difference(before, after)
-    certainty = np.clip((excess / threshold - NOISE) / (SURE - NOISE), 0, 1)
+    certainty = np.clip((excess / threshold - _LIKELY) / (_CERTAIN - _LIKELY), 0, 1)
     return before, after, np.where(inside(found.valid), certainty, 0).astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""TODO whatchanged.weights."""
+"""Weights as people publish them, on disk or by name; and pictures as networks trained on ImageNet want them."""
 
 from __future__ import annotations
 

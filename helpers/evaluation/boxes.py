@@ -1,4 +1,4 @@
-"""TODO helpers.evaluation.boxes."""
+"""Boxes and clusters against the truth: overlap, precision, recall, F1; methods against conditions."""
 
 from __future__ import annotations
 

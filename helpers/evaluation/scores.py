@@ -1,4 +1,4 @@
-"""Hold results against the truth: boxes found against boxes known."""
+"""Classes and labels against the truth, with intervals; thresholds; calibration; the pointing game."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO helpers.plotting.base."""
+"""One look for every figure: colors, size, alt text, a PNG that stays small."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO helpers.plotting.curves."""
+"""Figures of curves: training, precision and recall, ROC, intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every figure of the course: one look, one palette, alt text on all of them."""
+"""Figures of pictures: side by side, with boxes, heat maps and captions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO helpers.plotting.scores."""
+"""Figures of scores: tables, reports, confidence, confusion."""
 
 from __future__ import annotations
 

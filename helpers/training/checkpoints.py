@@ -1,4 +1,4 @@
-"""TODO helpers.training.checkpoints."""
+"""Checkpoints on disk: whole or not there, the newest two, and the best weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO helpers.training.feeding."""
+"""Batches from a dataset: the same ones on one process or several, moved to the device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One training loop on Hugging Face Accelerate for every torch notebook: `fit()`; and `predict()` after it."""
+"""One training loop on Hugging Face Accelerate: `fit`."""
 
 from __future__ import annotations
 

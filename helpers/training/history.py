@@ -1,4 +1,4 @@
-"""TODO helpers.training.history."""
+"""What happened in a training, and where it stands."""
 
 from __future__ import annotations
 

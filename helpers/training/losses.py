@@ -1,4 +1,4 @@
-"""TODO helpers.training.losses."""
+"""Losses and metrics of one label and of many, and the schedule of the learning rate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO helpers.training.predict."""
+"""A trained model asked: a dataset, a folder of pictures, pairs."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def test_train_runs_a_notebook_with_its_parameters(monkeypatch, capsys):
     assert main(["train", "02", "--epochs", "3", "--data-dir", "mine", "--build", "out"]) == 0
     assert ran == [("02_resnet18_defects", {"EPOCHS": "3", "DATA_DIR": "mine"}, Path("out"))]
     launched = []
-    monkeypatch.setattr(running, "launch", lambda *given: launched.append(given) or 0)
+    monkeypatch.setattr(running, "launch_processes", lambda *given: launched.append(given) or 0)
     assert main(["train", "02", "--processes", "2", "--data-dir", "mine", "--build", "out"]) == 0
     arguments = ["train", "02_resnet18_defects", "--build", str(Path("out").absolute()), "--data-dir", "mine"]
     assert launched == [(select("02")[0], 2, arguments)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers import datasets, surfaces
-from helpers.textures import TEXTURES, texture, textures
+from helpers.textures import TEXTURE_NAMES, texture, textures
 
 
 def test_everything_follows_from_seed_and_index():
@@ -80,10 +80,10 @@ def test_no_simple_statistic_tells_cracked_from_sound():
 
 
 def test_textures_are_a_task_of_many_classes():
-    made = textures(0, 3 * len(TEXTURES), size=32)
-    assert len(TEXTURES) >= 10
-    assert np.bincount(made.labels).tolist() == [3] * len(TEXTURES)
-    assert made.names == TEXTURES
+    made = textures(0, 3 * len(TEXTURE_NAMES), size=32)
+    assert len(TEXTURE_NAMES) >= 10
+    assert np.bincount(made.labels).tolist() == [3] * len(TEXTURE_NAMES)
+    assert made.names == TEXTURE_NAMES
     assert min(np.ptp(image) for image in made.images) > 30
 
 

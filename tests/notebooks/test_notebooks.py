@@ -27,7 +27,7 @@ from support import PARAMETERS, ROOT, run_offline, write_notebook
 from course import executing, memory, running
 from course.executing import ROOM, THREADS, execute, shared
 from course.notebooks import parse, publish_images, select, write_clean
-from course.reports import table
+from course.reports import runs_table
 from helpers import scenes
 from helpers.changes import write_dataset
 from whatchanged.files import alone, read_json
@@ -289,7 +289,7 @@ def test_the_memory_of_a_notebook_is_measured(tmp_path):
     one = execute(tmp_path / "01_x.ipynb", {}, tmp_path / "build")
     assert one.error is None
     assert 400e6 < one.memory < 700e6
-    assert f"{one.memory / 1e6:.0f}" in table([one])
+    assert f"{one.memory / 1e6:.0f}" in runs_table([one])
 
 
 MEET = """import os, time
@@ -661,4 +661,4 @@ def test_a_notebook_trains_in_two_processes_and_goes_on_in_one(tmp_path):
 def test_processes_are_for_notebooks_that_share_the_work():
     (classic,) = select("01")
     with pytest.raises(ValueError, match="01_classic_diff does not train by helpers.training"):
-        running.launch(classic, 2, [])
+        running.launch_processes(classic, 2, [])

@@ -1,4 +1,4 @@
-"""TODO whatchanged.models.blip2."""
+"""BLIP-2 to build on: the published weights, or a small one from nothing with a vocabulary of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO whatchanged.models.caption_loss."""
+"""The loss of T-BLIP2 and its augmentation: captions, matching, contrast and words, each with its weight."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from torchvision.models.resnet import Bottleneck, ResNet
 
 from whatchanged.weights import load_backbone
 
-STAGES = {4: ("layer1", 256), 8: ("layer2", 512), 16: ("layer3", 1024), 32: ("layer4", 2048)}
+_STAGES = {4: ("layer1", 256), 8: ("layer2", 512), 16: ("layer3", 1024), 32: ("layer4", 2048)}
 FORMS: dict[str, dict[str, Any]] = {
     "original": {"strides": (32,), "compare": "concatenate", "window": None, "dropout": 0.5},
     "course": {"strides": (4, 8), "compare": "maps", "window": 1 / 3, "dropout": 0.2},
@@ -95,7 +95,7 @@ class DBTResNet50(nn.Module):
         _hold_options(strides, compare, window)
         self.strides, self.compare, self.window = tuple(strides), compare, window
         self.backbone = _backbone(strides[-1], weights)
-        channels = [STAGES[stride][1] for stride in strides]
+        channels = [_STAGES[stride][1] for stride in strides]
         if compare == "maps":
             outputs = [128 * (place + 1) for place in range(len(channels))]
             # each comparison also gets what the one before it found
@@ -132,7 +132,7 @@ class DBTResNet50(nn.Module):
         net, found = self.backbone, []
         images = pairs.flatten(0, 1).contiguous(memory_format=_layout(net.conv1.weight))
         features = net.maxpool(net.relu(net.bn1(net.conv1(images))))
-        for stride, (name, _) in STAGES.items():
+        for stride, (name, _) in _STAGES.items():
             # stages beyond the last stride are not there
             if stride <= self.strides[-1]:
                 features = getattr(net, name)(features)
@@ -251,7 +251,7 @@ def _backbone(deepest: int, weights: Any) -> ResNet:
     if weights is not None:
         load_backbone(net, weights, "resnet50")
     del net.fc, net.avgpool
-    for stride, (name, _) in STAGES.items():
+    for stride, (name, _) in _STAGES.items():
         if stride > deepest:
             delattr(net, name)
     return net
@@ -259,8 +259,8 @@ def _backbone(deepest: int, weights: Any) -> ResNet:
 
 def _hold_options(strides: tuple[int, ...], compare: str, window: float | None) -> None:
     doubled = all(b == 2 * a for a, b in zip(strides, strides[1:], strict=False))
-    if not strides or not set(strides) <= set(STAGES) or not doubled:
-        raise ValueError(f"strides is {strides}: choose from {', '.join(map(str, STAGES))}, each twice the one before")
+    if not strides or not set(strides) <= set(_STAGES) or not doubled:
+        raise ValueError(f"strides is {strides}: choose from {', '.join(map(str, _STAGES))}, each twice the one before")
     if compare not in COMPARISONS:
         raise ValueError(f"compare is {compare!r}: choose from {', '.join(COMPARISONS)}")
     if window is not None and not 0 < window <= 1:

@@ -1,4 +1,4 @@
-"""TODO whatchanged.models.describer."""
+"""A trained T-BLIP2, ready to say what changed between two pictures."""
 
 from __future__ import annotations
 

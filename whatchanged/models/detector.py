@@ -1,4 +1,4 @@
-"""TODO whatchanged.models.detector."""
+"""Clusters of differing pixels in a difference map, each as two vectors: how it looks before and after."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ with quiet_stderr():
     GPUS = tf.config.list_physical_devices("GPU")
 
 
-THREADS = os.cpu_count() or 1
-STAGES = {8: "conv3_block4_out", 16: "conv4_block6_out", 32: "conv5_block3_out"}
+CORES = os.cpu_count() or 1
+_STAGES = {8: "conv3_block4_out", 16: "conv4_block6_out", 32: "conv5_block3_out"}
 BN_MOMENTUM = 0.9  # Keras' own 0.99 still remembers the random start after a hundred steps
 
 
@@ -207,8 +207,8 @@ def build(
     ValueError, FileNotFoundError
         An argument is out of range, or there are no such weights.
     """
-    if stride not in STAGES:
-        raise ValueError(f"stride is {stride}: choose from {', '.join(map(str, STAGES))}")
+    if stride not in _STAGES:
+        raise ValueError(f"stride is {stride}: choose from {', '.join(map(str, _STAGES))}")
     if size < 32 or size % stride:
         raise ValueError(f"size is {size}: give a multiple of {stride}, 32 or more")
     if not (resnet or cnn):
@@ -324,7 +324,7 @@ def _resnet(size: int, stride: int, weights: str | None) -> keras.Model:
                 layer.momentum = BN_MOMENTUM
             if layer.name.endswith("_3_bn"):
                 layer.gamma.assign(ops.zeros_like(layer.gamma))
-    return keras.Model(whole.input, whole.get_layer(STAGES[stride]).output, name="resnet50")
+    return keras.Model(whole.input, whole.get_layer(_STAGES[stride]).output, name="resnet50")
 
 
 def _custom_cnn(images: Any, stride: int) -> Any:

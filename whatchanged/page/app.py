@@ -31,7 +31,7 @@ from whatchanged.regions import Difference, Region
 
 MAX_FILE = "40mb"
 KEPT = 3600  # seconds after which the files of a page that was left open go
-METHODS = {
+CHOICES = {
     "The course's best": "tolerant",
     "Pixel": "pixel",
     "SSIM": "ssim",
@@ -208,7 +208,7 @@ def _run(start: gr.Button, stop: gr.Button, work: Callable, inputs: list, output
 
 def _controls() -> list[Any]:
     with gr.Row():
-        method = gr.Radio(list(METHODS), value="The course's best", label="Method")
+        method = gr.Radio(list(CHOICES), value="The course's best", label="Method")
         align = gr.Radio(list(ALIGNMENT), value="As the method is meant", label="Align the pictures first")
     with gr.Row():
         sensitivity = gr.Slider(0.2, 5, value=1, step=0.1, label="Sensitivity (not for T-BLIP2)")
@@ -217,7 +217,7 @@ def _controls() -> list[Any]:
 
 
 def _settings(method: str, align: str, sensitivity: float, most: float) -> Settings:
-    return Settings(METHODS[method], ALIGNMENT[align], sensitivity, int(most))
+    return Settings(CHOICES[method], ALIGNMENT[align], sensitivity, int(most))
 
 
 def _two_pictures(controls: list, models: Models, sessions: Sessions, pairs: dict[str, list[str]]) -> None:

@@ -20,7 +20,7 @@ from whatchanged.images import shrink
 from whatchanged.pairs import find_pairs
 from whatchanged.regions import Difference
 
-MAX_PIXELS = 25_000_000
+LARGEST = 25_000_000
 MAX_ARCHIVE = 500_000_000  # bytes that a zip may unpack to
 MAX_PAIRS = 500
 COLUMNS = ("number", "before", "after", "similarity", "regions", "words", "error")
@@ -67,7 +67,7 @@ class Settings:
 def read(path: str | Path) -> np.ndarray:
     """An uploaded picture, uint8 (H, W, 3); the error names the file as the user knows it."""
     try:
-        return images.read_image(path, max_pixels=MAX_PIXELS)
+        return images.read_image(path, max_pixels=LARGEST)
     except images.ImageError as error:
         raise images.ImageError(str(error).replace(str(path), Path(path).name)) from error
 

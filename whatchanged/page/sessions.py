@@ -1,4 +1,4 @@
-"""TODO whatchanged.page.sessions."""
+"""A private folder for each visitor of the page; all of it goes when they leave."""
 
 from __future__ import annotations
 

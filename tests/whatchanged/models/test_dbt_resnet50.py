@@ -56,8 +56,8 @@ def test_the_backbone_is_the_resnet50_of_torchvision(tmp_path, batch):
         x = batch[:2].flatten(0, 1).contiguous()
         x = source.maxpool(source.relu(source.bn1(source.conv1(x))))
         for stride, features in zip((4, 8, 16, 32), found, strict=True):
-            x = getattr(source, dbt.STAGES[stride][0])(x)
-            assert features.shape == (2, 2, dbt.STAGES[stride][1], 96 // stride, 96 // stride)
+            x = getattr(source, dbt._STAGES[stride][0])(x)
+            assert features.shape == (2, 2, dbt._STAGES[stride][1], 96 // stride, 96 // stride)
             torch.testing.assert_close(features.flatten(0, 1), x, rtol=1e-4, atol=1e-4)
 
 

@@ -52,7 +52,7 @@ def test_a_picture_is_named_as_its_owner_knows_it(tmp_path, monkeypatch):
     (tmp_path / "letter.png").write_text("no image")
     with pytest.raises(ImageError, match=r"^letter.png is not an image"):
         comparing.read(tmp_path / "letter.png")
-    monkeypatch.setattr(comparing, "MAX_PIXELS", 100)
+    monkeypatch.setattr(comparing, "LARGEST", 100)
     save(tmp_path / "big.png", np.zeros((11, 10, 3), np.uint8))
     with pytest.raises(ImageError, match=r"^big.png has 10x11 pixels: at most 100 are read"):
         comparing.read(tmp_path / "big.png")
