@@ -11,7 +11,7 @@ import numpy as np
 
 from whatchanged.files import write_whole
 from whatchanged.images import one_a_core, read_image
-from whatchanged.pairs import describe_files, find_pairs
+from whatchanged.pairs import each, find_pairs
 
 
 class CaptionError(ValueError):
@@ -108,9 +108,8 @@ def describe_pairs(
     import pandas
 
     rows = []
-    for before, after in find_pairs(source):
-        row = {"before": before.name, "after": after.name}
-        rows.append(row | describe_files(describe, before, after))
+    for (before, after), caption, reason in each(find_pairs(source), lambda pair: describe(*map(read_image, pair))):
+        rows.append({"before": before.name, "after": after.name, "caption": caption or "", "error": reason})
     table = pandas.DataFrame(rows, columns=["before", "after", "caption", "error"])
     if csv is not None:
         write_whole(csv, table.to_csv(index=False).encode())

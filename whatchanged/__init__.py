@@ -9,9 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from whatchanged.detection import Options, detect
+    from whatchanged.detection import detect
     from whatchanged.drawing import draw_regions
     from whatchanged.images import read_image, write_image
+    from whatchanged.options import Options
     from whatchanged.pairs import find_pairs
     from whatchanged.regions import Difference, Region
 
@@ -28,7 +29,7 @@ __all__ = [
 
 _HOMES = {
     "Difference": "regions",
-    "Options": "detection",
+    "Options": "options",
     "Region": "regions",
     "detect": "detection",
     "draw_regions": "drawing",

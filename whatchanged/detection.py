@@ -3,120 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
 import cv2
 import numpy as np
 
-from whatchanged import alignment, images
-from whatchanged.alignment import inside
+from whatchanged import images
+from whatchanged.alignment import align, inside
 from whatchanged.features import feature_similarity
 from whatchanged.images import same_size
 from whatchanged.light import normalize_illumination
+from whatchanged.options import Options
 from whatchanged.pixels import gray_threshold, pixel_mask, unchanged_share
 from whatchanged.regions import Difference, Region, hysteresis, regions
 from whatchanged.ssim import structural_difference
 from whatchanged.tolerance import tolerant_difference
 
 
-def detect(
-    before: np.ndarray,
-    after: np.ndarray,
-    *,
-    method: str = "tolerant",
-    align: bool | None = None,
-    normalize: bool | None = None,
-    motion: str = "affine",
-    resize: bool = False,
-    tolerance: int = 1,
-    one_sided: bool = False,
-    sensitivity: float = 1.0,
-    merge: int | None = None,
-    min_area: int | None = None,
-    pad: int = 0,
-    weights: str | None = None,
-) -> Difference:
+def detect(before: np.ndarray, after: np.ndarray, options: Options | None = None, **shortcuts: Any) -> Difference:
     """Find the regions in which two pictures differ.
 
     Parameters
     ----------
     before, after : uint8 arrays (H, W, 3), RGB, or (H, W).
-    method : "tolerant" (the course's best), "pixel", "ssim" or "features".
-    align, normalize : register the after image first; remove differences of light first. None: as the method is
-        meant, which is yes for "tolerant" and no for the three classic ones.
-    motion : what `align` may do: "translation", "euclidean", "affine" or "perspective".
-    resize : compare pictures of different sizes at the smaller size. Boxes stay in pixels of the before image.
-    tolerance, one_sided : see `tolerant_difference`.
-    sensitivity : above 1 reports weaker differences, below 1 only stronger ones.
-    merge, min_area : see `regions`; None: 1/24 of the smaller side; at least 12 pixels, or 1/5000 of the picture.
-    pad : pixels that each box grows on every side.
-    weights : of the ResNet50 for "features", see `feature_similarity`.
+    options : how; None is as usual.
+    **shortcuts : some of the options by name, as `detect(before, after, method="ssim", resize=True)`; they go before
+        those of `options`.
 
     Raises
     ------
     ValueError
         An unknown method, a sensitivity that is not positive, or pictures of different sizes without `resize`.
+    TypeError
+        `Options` has no field of the name of a shortcut.
     """
-    if method not in METHODS:
-        raise ValueError(f"method is {method!r}: choose one of {', '.join(METHODS)}")
-    if not sensitivity > 0:
-        raise ValueError(f"sensitivity is {sensitivity}: give a number above 0 (1 is the usual)")
+    how = replace(options or Options(), **shortcuts)
     original = before.shape
-    before, after = _one_size(images.color(before), images.color(after), resize)
-    ask = method == "tolerant"
-    found_alignment = alignment.align(before, after, motion) if (ask if align is None else align) else None
-    if found_alignment is not None:
-        after = found_alignment.warp(after)
-    valid = np.ones(before.shape[:2], bool) if found_alignment is None else inside(found_alignment.valid)
-    if ask if normalize is None else normalize:
+    before, after = _one_size(images.color(before), images.color(after), how.resize)
+    laid = align(before, after, how.motion) if how.aligns else None
+    if laid is not None:
+        after = laid.warp(after)
+    valid = np.ones(before.shape[:2], bool) if laid is None else inside(laid.valid)
+    if how.normalizes:
         before, after = normalize_illumination(before, after, valid)
-    similarity, strength, mask = METHODS[method](
-        before, after, valid, sensitivity=sensitivity, tolerance=tolerance, one_sided=one_sided, weights=weights
-    )
+    similarity, strength, mask = _COMPARE[how.method](before, after, valid, how)
     mask &= valid
-    side = min(mask.shape)
-    merge = max(3, side // 24) if merge is None else merge
-    min_area = max(12, mask.size // 5000) if min_area is None else min_area
-    found = regions(mask, strength, merge=merge, min_area=min_area, pad=pad)
+    merge = max(3, min(mask.shape) // 24) if how.merge is None else how.merge
+    min_area = max(12, mask.size // 5000) if how.min_area is None else how.min_area
+    found = regions(mask, strength, merge=merge, min_area=min_area, pad=how.pad)
     found = [_rescaled(region, mask.shape, original) for region in found]
-    return Difference(method, similarity, found, strength, mask, found_alignment)
+    return Difference(how.method, similarity, found, strength, mask, laid)
 
 
-def _by_pixel(before, after, valid, *, sensitivity, **_) -> tuple[float, np.ndarray, np.ndarray]:
+Compared = tuple[float, np.ndarray, np.ndarray]
+"""Similarity; strength, float32 (H, W), 0 to 1; changed pixels, bool (H, W)."""
+
+
+def _by_pixel(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Compared:
     threshold: str | float = "otsu"
-    if sensitivity != 1:
+    if how.sensitivity != 1:
         otsu = gray_threshold(cv2.absdiff(images.gray(before), images.gray(after)), threshold, 0)
-        threshold = min(255.0, otsu / sensitivity)
+        threshold = min(255.0, otsu / how.sensitivity)
     gray, mask = pixel_mask(before, after, threshold)
     return unchanged_share(mask), gray.astype(np.float32) / 255, mask > 0
 
 
-def _by_ssim(before, after, valid, *, sensitivity, **_) -> tuple[float, np.ndarray, np.ndarray]:
+def _by_ssim(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Compared:
     score, ssim_map = structural_difference(before, after)
     apart = np.clip((1 - reduce(np.minimum, cv2.split(ssim_map))) / 2, 0, 1)  # min(axis=2) is five times slower
-    return score, apart, hysteresis(apart, 0.25 / sensitivity)
+    return score, apart, hysteresis(apart, 0.25 / how.sensitivity)
 
 
-def _by_features(before, after, valid, *, sensitivity, weights, **_) -> tuple[float, np.ndarray, np.ndarray]:
-    found = feature_similarity(before, after, weights=weights)
+def _by_features(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Compared:
+    found = feature_similarity(before, after, weights=how.weights)
     least, top = max(0.01, 4 * float(np.median(found.map))), float(found.map.max())
-    threshold = (
-        max(least, 0.4 * top) / sensitivity
-    )  # the fields of view of neighbors overlap: a change fades out slowly
+    # The fields of view of neighbors overlap: a change fades out slowly.
+    threshold = max(least, 0.4 * top) / how.sensitivity
     return found.similarity, found.map, hysteresis(found.map, threshold, low=0.7)
 
 
-def _by_tolerance(
-    before, after, valid, *, sensitivity, tolerance, one_sided, **_
-) -> tuple[float, np.ndarray, np.ndarray]:
-    excess, threshold = tolerant_difference(before, after, tolerance=tolerance, one_sided=one_sided)
-    mask = hysteresis(excess, threshold / sensitivity)
+def _by_tolerance(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Compared:
+    excess, threshold = tolerant_difference(before, after, tolerance=how.tolerance, one_sided=how.one_sided)
+    mask = hysteresis(excess, threshold / how.sensitivity)
     changed = np.count_nonzero(mask & valid) / max(1, np.count_nonzero(valid))
     return float(1 - changed), np.clip(excess / 255, 0, 1), mask
 
 
-METHODS: dict[str, Callable[..., tuple[float, np.ndarray, np.ndarray]]] = {
+_COMPARE: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray, Options], Compared]] = {
     "tolerant": _by_tolerance,
     "pixel": _by_pixel,
     "ssim": _by_ssim,

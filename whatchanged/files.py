@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 
 def write_whole(path: str | Path, data: bytes) -> Path:
     """Write a file so that a reader sees the old one or the whole new one: to a neighbor first, then moved in place."""
@@ -36,6 +34,8 @@ def read_json(path: str | Path) -> Any:
 @contextmanager
 def alone(path: Path, lock: Path) -> Iterator[None]:
     """No other run writes what is at `path` meanwhile, or ValueError; `lock` is a file beside it."""
+    from filelock import FileLock, Timeout
+
     try:
         with FileLock(lock, timeout=0):
             yield

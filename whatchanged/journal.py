@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ class Journal:
     Parameters
     ----------
     path : the JSON file: the entries of `about`, and under `name` the list of records.
-    name : of that list.
+    name : of that list. None makes it a file of JSON lines, a record each; a run after one that finished begins anew.
     about : what all records share, as the model they come from.
     key : of a record; two with the same key are the same piece of work.
 
@@ -28,6 +28,7 @@ class Journal:
     ----------
     done : key -> record, those of earlier runs too. Records with an "error" of earlier runs are not among them: they
         are tried again.
+    stopped : when an earlier run that did not finish kept its last record, seconds since the epoch; 0 without one.
 
     Raises
     ------
@@ -35,10 +36,10 @@ class Journal:
         On entering: another run has the file; it is none of this kind; or its records come from something else.
     """
 
-    def __init__(self, path: str | Path, name: str, about: dict[str, Any], key: Callable[[dict], Any]) -> None:
+    def __init__(self, path: str | Path, name: str | None, about: dict[str, Any], key: Callable[[dict], Any]) -> None:
         self.path, self.name, self.about, self._key = Path(path), name, about, key
         self.part = self.path.with_name(self.path.name + ".journal")
-        self._held = ExitStack()
+        self._held, self.stopped = ExitStack(), 0.0
         self.done: dict[Any, dict[str, Any]] = {}
 
     def __enter__(self) -> Journal:
@@ -49,8 +50,7 @@ class Journal:
             earlier = list(self._earlier())
             self._held = entering.pop_all()
         self.done = {self._key(one): one for one in earlier if not one.get("error")}
-        lines = [json.dumps(line) + "\n" for line in (self.about, *self.done.values())]
-        self._file = write_whole(self.part, "".join(lines).encode()).open("a", encoding="utf-8")
+        self._file = write_whole(self.part, _lines([self.about, *self.done.values()])).open("a", encoding="utf-8")
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -68,32 +68,42 @@ class Journal:
 
     def finish(self, order: Sequence[Any]) -> Path:
         """Write the file, with the records of these keys in this order, and remove the journal."""
-        write_json(self.path, self.about | {self.name: [self.done[one] for one in order]})
+        records = [self.done[one] for one in order]
+        if self.name is None:
+            write_whole(self.path, _lines(records))
+        else:
+            write_json(self.path, self.about | {self.name: records})
         self.part.unlink()
         return self.path
 
     def _earlier(self) -> Iterator[dict[str, Any]]:
-        if self.path.is_file():
-            yield from self._finished()
+        if self.name is not None and self.path.is_file():
+            yield from self._finished(self.name)
         if self.part.is_file():
+            self.stopped = self.part.stat().st_mtime
             lines = self.part.read_text(encoding="utf-8").split("\n")[:-1]  # what no newline ends was cut off
             if lines:
-                self._hold_about(json.loads(lines[0]))
+                self._hold_about(json.loads(lines[0]), self.part)
             yield from map(json.loads, lines[1:])
 
-    def _finished(self) -> list[dict[str, Any]]:
+    def _finished(self, name: str) -> list[dict[str, Any]]:
         try:
             content = read_json(self.path)
-            records = content.pop(self.name)
+            records = content.pop(name)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{self.path} holds no {self.name!r} of an earlier run: choose another file") from error
-        self._hold_about(content)
+            raise ValueError(f"{self.path} holds no {name!r} of an earlier run: choose another file") from error
+        self._hold_about(content, self.path)
         return records
 
-    def _hold_about(self, about: dict[str, Any]) -> None:
+    def _hold_about(self, about: dict[str, Any], where: Path) -> None:
         for name, value in self.about.items():
             if about.get(name) != value:
                 raise ValueError(
-                    f"{self.path} was begun with {name} {about.get(name)!r}, not {value!r}: choose another file, or"
+                    f"{where} was begun with {name} {about.get(name)!r}, not {value!r}: choose another file, or"
                     " delete it to begin anew"
                 )
+
+
+def _lines(records: Iterable[dict[str, Any]]) -> bytes:
+    """JSON, a line each."""
+    return "".join(json.dumps(one) + "\n" for one in records).encode()

@@ -15,6 +15,7 @@ from typing import Any
 from whatchanged.detection import detect
 from whatchanged.files import alone, read_json, write_json, write_whole
 from whatchanged.images import read_image
+from whatchanged.pairs import each
 
 BATCH = 16  # pairs a task: long enough that Dask's own work does not count, short enough to lose little
 AHEAD = 3  # tasks a thread that wait: no worker runs dry, and no list of a million tasks lies in memory
@@ -64,7 +65,7 @@ def compare_pairs(
         once.
     folder : gets `results/`, Parquet files with the columns of `schema()`, `quarantine.jsonl`, a line a bad pair
         ("before", "after", "reason"), and `about.json`.
-    options : of `differences.detect`.
+    options : those of `Options` that are not the usual ones, by name.
     scheduler : address of a Dask scheduler, as "tcp://10.0.0.1:8786"; None starts a cluster on this machine.
     workers : processes of that cluster, 1 or more; None takes one a core.
     announce : told where the dashboard is, and where a cluster has no worker yet, for which the pairs then wait.
@@ -338,12 +339,5 @@ def _compare_all(compare: Callable, chunk: Sequence[PairOfPaths], options: dict[
     import cv2
 
     cv2.setNumThreads(1)  # the other cores are the other workers'
-    records = []
-    for before, after in chunk:
-        try:
-            records.append(compare(before, after, options))
-        except (ValueError, OSError) as error:
-            records.append({"before": before, "after": after, "reason": str(error)})
-        except Exception as error:  # one pair must not take the others with it
-            records.append({"before": before, "after": after, "reason": f"{type(error).__name__}: {error}"})
-    return records
+    done = each(chunk, lambda pair: compare(*pair, options))
+    return [record or {"before": before, "after": after, "reason": reason} for (before, after), record, reason in done]

@@ -1,15 +1,16 @@
-"""Pairs of pictures in folders and CSV files."""
+"""Pairs of pictures in folders and CSV files; and going through many, where a bad one gets its reason."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
-import numpy as np
+from whatchanged.images import SUFFIXES
 
-from whatchanged.images import SUFFIXES, read_image
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 def find_pairs(source: str | Path) -> list[tuple[Path, Path]]:
@@ -72,11 +73,20 @@ def _pairs_in_csv(path: Path) -> list[tuple[Path, Path]]:
     return pairs
 
 
-def describe_files(
-    describe: Callable[[np.ndarray, np.ndarray], str], before: str | Path, after: str | Path
-) -> dict[str, str]:
-    """ "caption" of two image files, or "error", why there is none; the other of the two is empty."""
-    try:
-        return {"caption": describe(read_image(before), read_image(after)), "error": ""}
-    except ValueError as error:
-        return {"caption": "", "error": str(error)}
+def each(items: Iterable[Item], do: Callable[[Item], Result]) -> Iterator[tuple[Item, Result | None, str]]:
+    """Go through many things; one that fails gets its reason, and the others are done all the same.
+
+    Yields
+    ------
+    item, result, reason : of the next one. Where it failed there is no result, and the reason is the sentence of a
+        ValueError or OSError, or of any other error its name and sentence; else the reason is empty.
+    """
+    for item in items:
+        result, reason = None, ""
+        try:
+            result = do(item)
+        except (ValueError, OSError) as error:
+            reason = str(error)
+        except Exception as error:  # one must not take the others with it
+            reason = f"{type(error).__name__}: {error}"
+        yield item, result, reason

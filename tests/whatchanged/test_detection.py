@@ -125,8 +125,8 @@ def test_pixel_difference_finds_exact_boxes(threshold):
 def test_otsu_is_opencvs():
     gray = RNG.integers(0, 200, (50, 50)).astype(np.uint8)
     expected = cv2.threshold(gray, 0, 255, cv2.THRESH_OTSU)[0]
-    assert detection._threshold(gray, "otsu", 0) == expected
-    assert detection._threshold(gray, "percentile", 90) == pytest.approx(np.percentile(gray, 90))
+    assert gray_threshold(gray, "otsu", 0) == expected
+    assert gray_threshold(gray, "percentile", 90) == pytest.approx(np.percentile(gray, 90))
 
 
 def test_pixel_threshold_is_refused():

@@ -50,7 +50,7 @@ def test_a_kill_costs_the_record_in_work(tmp_path):
     path = tmp_path / "out.json"
     script = """
         import os, signal
-        from helpers.journal import Journal
+        from whatchanged.journal import Journal
         with Journal("out.json", "pairs", {"model": "a"}, key=lambda record: record["id"]) as one:
             for number in one.missing(range(5)):
                 if number == 3 and not os.environ.get("ALL"):

@@ -20,9 +20,7 @@ def add(commands: Any) -> None:
     )
     describe.add_argument("--image1", metavar="FILE", help="the picture before")
     describe.add_argument("--image2", metavar="FILE", help="the picture after")
-    describe.add_argument(
-        "--model-path", metavar="DIR", required=True, help="a trained model, as `save_pretrained` wrote it"
-    )
+    describe.add_argument("--model-path", metavar="DIR", help="a trained model, as its `save_pretrained` wrote it")
     describe.add_argument(
         "--input-dir",
         metavar="PAIRS",
@@ -43,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     if single == many or sum(one is not None for one in given) != 2:
         raise ValueError("give --image1 and --image2, or --input-dir and --output-file")
     if options.model_path is None:
-        raise ValueError("give --model-path, the folder of a trained model (notebook 05 of the course leaves one)")
+        raise ValueError("give --model-path, the folder of a trained model")
     if many:
         return _describe_many(options)
     from whatchanged.images import read_pair
@@ -62,16 +60,18 @@ def _describer(options: argparse.Namespace) -> Callable[..., str]:
 def _describe_many(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
+    from whatchanged.images import read_image
     from whatchanged.journal import Journal
-    from whatchanged.pairs import describe_files, find_pairs
+    from whatchanged.pairs import each, find_pairs
 
     pairs = [(str(before), str(after)) for before, after in find_pairs(options.input_dir)]
     about = {"model": str(options.model_path), "num_beams": options.num_beams, "max_new_tokens": options.max_new_tokens}
     with Journal(options.output_file, "pairs", about, key=lambda one: (one["before"], one["after"])) as journal:
         missing = journal.missing(pairs)
-        describe = _describer(options) if missing else None
-        for before, after in tqdm(missing, unit="pair", disable=None):
-            journal.add({"before": before, "after": after} | describe_files(describe, before, after))
+        describe = _describer(options) if missing else str  # never called where nothing is missing
+        bar = tqdm(missing, unit="pair", disable=None)
+        for (before, after), caption, reason in each(bar, lambda pair: describe(*map(read_image, pair))):
+            journal.add({"before": before, "after": after, "caption": caption or "", "error": reason})
         journal.finish(pairs)
     bad = sum(bool(journal.done[pair]["error"]) for pair in pairs)
     earlier = f" ({len(pairs) - len(missing)} by an earlier run)" if len(missing) < len(pairs) else ""

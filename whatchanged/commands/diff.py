@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
+import os
 from pathlib import Path
 from typing import Any
 
 from whatchanged.commands.status import DIFFERENT, SAME, TROUBLE, announce, count, refuse_cluster
 from whatchanged.files import write_json
+from whatchanged.options import METHODS
 
 
 def add(commands: Any) -> None:
@@ -22,8 +23,9 @@ def add(commands: Any) -> None:
     )
     diff.add_argument("before", nargs="?", help="image file")
     diff.add_argument("after", nargs="?", help="image file")
-    methods = ("tolerant", "pixel", "ssim", "features")
-    diff.add_argument("--method", choices=methods, default="tolerant", help="how the pictures are compared (tolerant)")
+    diff.add_argument(
+        "--method", choices=tuple(METHODS), default="tolerant", help="how the pictures are compared (tolerant)"
+    )
     diff.add_argument("--align", action=argparse.BooleanOptionalAction, help="register the after image first")
     diff.add_argument("--resize", action="store_true", help="compare pictures of different sizes at the smaller size")
     diff.add_argument("--sensitivity", type=float, default=1.0, help="above 1 reports weaker differences (1)")
@@ -33,7 +35,7 @@ def add(commands: Any) -> None:
     diff.add_argument("--picture", choices=("both", "after"), help=shown)
     diff.add_argument("--json", metavar="FILE", help="write similarity and regions, in pixels of the before image")
     diff.add_argument("--pairs", metavar="CSV|FOLDER", help="compare many pairs: a CSV with before,after, or a folder")
-    diff.add_argument("--output-dir", metavar="DIR", help="with --pairs: results.jsonl and one picture a pair go here")
+    diff.add_argument("--output-dir", metavar="DIR", help="with --pairs: a picture a pair goes here, and results.jsonl")
     diff.add_argument(
         "--workers",
         type=int,
@@ -64,20 +66,15 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         write_json(options.json, record)
     _print(record)
-    return DIFFERENT if record["regions"] else SAME
+    return _status(record)
 
 
 def _compare(options: argparse.Namespace, before: str | Path, after: str | Path, output: str | Path | None) -> dict:
     """Compare two files and, if asked, write the picture; returns the record that the JSON holds."""
-    from concurrent.futures import ThreadPoolExecutor
+    from whatchanged.detection import detect
+    from whatchanged.images import read_pair, write_image
 
-    from whatchanged.images import read_image, write_image
-
-    with ThreadPoolExecutor(2) as readers:  # decoding does not hold the interpreter's lock
-        pictures = readers.map(read_image, (before, after))
-        from whatchanged.detection import detect  # while the pictures are decoded
-
-        first, second = pictures
+    first, second = read_pair(before, after)
     found = detect(first, second, **_how(options))
     if output:
         from whatchanged.drawing import draw_regions
@@ -87,31 +84,45 @@ def _compare(options: argparse.Namespace, before: str | Path, after: str | Path,
 
 
 def _how(options: argparse.Namespace) -> dict:
-    """The options of `differences.detect` among those of the command."""
+    """The options of `detect` among those of the command."""
     return {name: getattr(options, name) for name in ("method", "align", "resize", "sensitivity", "weights")}
 
 
 def _diff_many(options: argparse.Namespace) -> int:
+    """Each pair's record is kept at once; a run that was stopped goes on, one after it that finished begins anew."""
     from tqdm import tqdm
 
-    from whatchanged.pairs import find_pairs
+    from whatchanged.journal import Journal
+    from whatchanged.pairs import each, find_pairs
 
     pairs = find_pairs(options.pairs)
-    folder = Path(options.output_dir)
+    folder, digits = Path(options.output_dir), len(str(len(pairs)))
     folder.mkdir(parents=True, exist_ok=True)
+    order = [(str(before), str(after)) for before, after in pairs]
+    pictures: dict[tuple[str, str], Path] = {}  # one that comes twice is compared once
+    for number, pair in enumerate(order, start=1):
+        pictures.setdefault(pair, folder / f"{number:0{digits}d}_{Path(pair[0]).stem}.png")
+    about = _how(options) | {"picture": options.picture}
+    with Journal(folder / "results.jsonl", None, about, key=lambda one: (one["before"], one["after"])) as journal:
+        missing = [pair for pair in pictures if pair not in journal.done or _changed(pair, journal.stopped)]
+        bar = tqdm(missing, unit="pair", disable=None)
+        for pair, record, reason in each(bar, lambda pair: _compare(options, *pair, pictures[pair])):
+            failed = {"before": pair[0], "after": pair[1], "method": options.method, "error": reason}
+            journal.add(record or failed)
+        journal.finish(order)
     counts = {SAME: 0, DIFFERENT: 0, TROUBLE: 0}
-    digits = len(str(len(pairs)))
-    with (folder / "results.jsonl").open("w", encoding="utf-8") as results:
-        for number, (before, after) in enumerate(tqdm(pairs, unit="pair", disable=None), start=1):
-            picture = folder / f"{number:0{digits}d}_{before.stem}.png"
-            try:
-                record = _compare(options, before, after, picture)
-                counts[DIFFERENT if record["regions"] else SAME] += 1
-            except (ValueError, OSError) as error:
-                record = {"before": str(before), "after": str(after), "method": options.method, "error": str(error)}
-                counts[TROUBLE] += 1
-            print(json.dumps(record), file=results, flush=True)
-    return _summary(counts)
+    for pair in order:
+        counts[_status(journal.done[pair])] += 1
+    return _summary(counts, len(pictures) - len(missing))
+
+
+def _changed(pair: tuple[str, str], since: float) -> bool:
+    """Whether one of the two files is newer than what is known of them."""
+    return any(os.path.isfile(path) and os.path.getmtime(path) > since for path in pair)
+
+
+def _status(record: dict[str, Any]) -> int:
+    return TROUBLE if record.get("error") else DIFFERENT if record["regions"] else SAME
 
 
 def _summary(counts: dict[int, int], earlier: int = 0) -> int:
@@ -129,7 +140,7 @@ def _diff_on_dask(options: argparse.Namespace) -> int:
     from whatchanged.pairs import find_pairs
 
     refuse_cluster(options)
-    pairs = [tuple(str(one.absolute()) for one in pair) for pair in find_pairs(options.pairs)]
+    pairs = [(str(before.absolute()), str(after.absolute())) for before, after in find_pairs(options.pairs)]
     with tqdm(total=len(pairs), unit="pair", disable=None) as bar:
         done = compare_pairs(
             pairs,

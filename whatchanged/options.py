@@ -1,0 +1,62 @@
+"""How two pictures are compared: everything that one may say to `detect`, with what is usual."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+METHODS = {"tolerant": "The course's best", "pixel": "Pixel", "ssim": "SSIM", "features": "Features"}
+"""Every method by the name that code and commands use, with the one that people read."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `detect` does.
+
+    Attributes
+    ----------
+    method : one of `METHODS`; "tolerant" is the course's best.
+    align, normalize : register the after image first; remove differences of light first. None: as the method is
+        meant, which is yes for "tolerant" and no for the three classic ones.
+    motion : what `align` may do: "translation", "euclidean", "affine" or "perspective".
+    resize : compare pictures of different sizes at the smaller size. Boxes stay in pixels of the before image.
+    tolerance, one_sided : see `tolerance.tolerant_difference`.
+    sensitivity : above 1 reports weaker differences, below 1 only stronger ones.
+    merge, min_area : see `regions.regions`; None: 1/24 of the smaller side; at least 12 pixels, or 1/5000 of the
+        picture.
+    pad : pixels that each box grows on every side.
+    weights : of the ResNet50 for "features", see `features.feature_similarity`.
+
+    Raises
+    ------
+    ValueError
+        An unknown method, or a sensitivity that is not positive.
+    """
+
+    method: str = "tolerant"
+    align: bool | None = None
+    normalize: bool | None = None
+    motion: str = "affine"
+    resize: bool = False
+    tolerance: int = 1
+    one_sided: bool = False
+    sensitivity: float = 1.0
+    merge: int | None = None
+    min_area: int | None = None
+    pad: int = 0
+    weights: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"method is {self.method!r}: choose one of {', '.join(METHODS)}")
+        if not self.sensitivity > 0:
+            raise ValueError(f"sensitivity is {self.sensitivity}: give a number above 0 (1 is the usual)")
+
+    @property
+    def aligns(self) -> bool:
+        """Whether the after image is registered first."""
+        return self.method == "tolerant" if self.align is None else self.align
+
+    @property
+    def normalizes(self) -> bool:
+        """Whether differences of light are removed first."""
+        return self.method == "tolerant" if self.normalize is None else self.normalize
