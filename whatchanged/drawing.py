@@ -51,3 +51,20 @@ def _label(image: np.ndarray, text: str, corner: np.ndarray, ground: tuple[int, 
     cv2.rectangle(image, (x, bottom - height - 2 * thickness), (x + width + 2 * thickness, bottom), ground, -1)
     place = (x + thickness, bottom - thickness)
     cv2.putText(image, text, place, font, scale, (255, 255, 255), max(1, thickness // 2), cv2.LINE_AA)
+
+
+def overlay(picture: np.ndarray, heat: np.ndarray, *, highest: float | None = None) -> np.ndarray:
+    """A heat map, laid over the gray picture: uint8 array (H, W, 3).
+
+    Parameters
+    ----------
+    picture : uint8 array (H, W, 3).
+    heat : float array of any size; it is enlarged to the picture's.
+    highest : scale the map from 0 to this; None from its lowest to its highest value.
+    """
+    heat = cv2.resize(np.asarray(heat, np.float32), picture.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    lowest, span = (heat.min(), float(np.ptp(heat))) if highest is None else (0, highest)
+    heat = np.clip((heat - lowest) / max(span, 1e-6), 0, 1)
+    colored = cv2.applyColorMap(np.minimum(heat * 256, 255).astype(np.uint8), cv2.COLORMAP_MAGMA)[..., ::-1]
+    gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None]
+    return np.rint(0.55 * gray + 0.45 * colored).astype(np.uint8)

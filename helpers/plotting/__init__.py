@@ -11,7 +11,7 @@ from helpers.plotting.curves import (
     runs,
     training_curves,
 )
-from helpers.plotting.pictures import captioned_pairs, heat_map, images, overlay, overlay_slider, pair_with_boxes
+from helpers.plotting.pictures import captioned_pairs, heat_map, images, overlay_slider, pair_with_boxes
 from helpers.plotting.scores import classification_report, confidence_histogram, confusion_matrices, table_heat
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "lines",
     "loss_by_iteration",
     "loss_parts",
-    "overlay",
     "overlay_slider",
     "pair_with_boxes",
     "precision_recall_curves",

@@ -128,23 +128,6 @@ def _box(axis: Any, box: Sequence[float], color: str, style: str) -> None:
     )
 
 
-def overlay(picture: np.ndarray, heat: np.ndarray, *, highest: float | None = None) -> np.ndarray:
-    """A heat map, laid over the gray picture: uint8 array (H, W, 3).
-
-    Parameters
-    ----------
-    picture : uint8 array (H, W, 3).
-    heat : float array of any size; it is enlarged to the picture's.
-    highest : scale the map from 0 to this; None from its lowest to its highest value.
-    """
-    heat = cv2.resize(np.asarray(heat, np.float32), picture.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-    lowest, span = (heat.min(), float(np.ptp(heat))) if highest is None else (0, highest)
-    heat = np.clip((heat - lowest) / max(span, 1e-6), 0, 1)
-    colored = plt.get_cmap(HEAT)(heat)[..., :3] * 255
-    gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None]
-    return np.rint(0.55 * gray + 0.45 * colored).astype(np.uint8)
-
-
 def captioned_pairs(rows: Sequence[dict[str, Any]], *, columns: int = 2, width: float = 11.0) -> Figure:
     """Pairs with boxes on both pictures and a caption above: clusters orange, true boxes green and dashed.
 

@@ -20,10 +20,10 @@ import cv2
 import gradio as gr
 import numpy as np
 
-from helpers import nuisances, photographs, plotting, scenes, surfaces
 from whatchanged import drawing
 from whatchanged.files import write_json, write_whole
 from whatchanged.images import size, write_image
+from whatchanged.options import METHODS
 from whatchanged.page import comparing
 from whatchanged.page.comparing import Models, Settings
 from whatchanged.page.sessions import Sessions
@@ -31,23 +31,9 @@ from whatchanged.regions import Difference, Region
 
 MAX_FILE = "40mb"
 KEPT = 3600  # seconds after which the files of a page that was left open go
-CHOICES = {
-    "The course's best": "tolerant",
-    "Pixel": "pixel",
-    "SSIM": "ssim",
-    "Features": "features",
-    "T-BLIP2": "words",
-}
+CHOICES = {label: name for name, label in METHODS.items()} | {"T-BLIP2": "words"}
 ALIGNMENT = {"As the method is meant": None, "On": True, "Off": False}
-STYLE = """
-.rows { overflow-x: auto; }
-.rows table { border-collapse: collapse; width: 100%; }
-.rows caption { text-align: left; padding: .4rem 0; font-weight: 600; }
-.rows th, .rows td { text-align: left; padding: .4rem; border-bottom: 1px solid var(--border-color-primary); }
-.rows img { max-width: 260px; min-width: 160px; }
-[role=alert] { border-left: 4px solid #d55e00; padding-left: .6rem; font-weight: 600; }
-.or, [role=tab].selected { color: inherit !important; }
-"""
+HERE = Path(__file__).parent
 DARK = """() => {
     document.body.classList.toggle("dark");
     document.body.style.background = "var(--body-background-fill)";
@@ -73,7 +59,7 @@ def launch(
     ----------
     host : address to listen on. The default answers to this machine only; "0.0.0.0" lets others in.
     port : None takes the first free one from 7860.
-    describer, classifier : trained models of the notebooks 05 and 02. Without them everything else works.
+    describer, classifier : folder of a trained T-BLIP2, file of a trained ResNet18; all else works without them.
     block : wait until it is stopped, and delete all that was uploaded.
 
     Returns
@@ -89,7 +75,7 @@ def launch(
     folder = Path(tempfile.mkdtemp(prefix="differences-"))  # only its owner may look into it
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
-    page = build(Models(Path(describer), Path(classifier)), Sessions(folder), *examples(folder / "examples"))
+    page = build(Models(describer, classifier), Sessions(folder), *examples())
     page.queue(default_concurrency_limit=2, max_size=50)
     theme = gr.themes.Default(primary_hue="blue", font="sans-serif", font_mono="monospace")
     theme.set(button_primary_background_fill="*primary_700", button_primary_background_fill_hover="*primary_800")
@@ -100,29 +86,20 @@ def launch(
         prevent_thread_lock=not block,
         footer_links=[],
         theme=theme,
-        css=STYLE,
+        css_paths=[HERE / "style.css"],
         **limits,
     )
     return page
 
 
-def examples(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
-    """Pictures to begin with, written into a folder: pairs (name -> the two files), and surfaces."""
-    folder.mkdir()
-    made = {
-        "scene, one change": scenes.scene_pair(11, 4, size=288, changes=(1, 1)),
-        "scene, nothing changed": scenes.scene_pair(11, 2, size=288, changes=(0, 0)),
-        "coffee, the camera moved": photographs.photo_pair(2, name="coffee", nuisance=nuisances.CONDITIONS["all"]),
-        "cat, edited": photographs.photo_pair(5, name="chelsea"),
-    }
+def examples() -> tuple[dict[str, list[str]], list[str]]:
+    """Pictures to begin with, which come with the package: pairs (name -> the two files), and surfaces."""
+    folder = HERE / "examples"
     pairs = {
-        name: [str(write_image(folder / f"{name} {side}.png", getattr(pair, side))) for side in ("before", "after")]
-        for name, pair in made.items()
+        path.name.removesuffix(" before.png"): [str(path), str(path).replace(" before.png", " after.png")]
+        for path in sorted(folder.glob("* before.png"), reverse=True)
     }
-    walls = (surfaces.surface(21, index, size=192).image for index in range(4))
-    return pairs, [
-        str(write_image(folder / f"surface {number}.png", wall)) for number, wall in enumerate(walls, start=1)
-    ]
+    return pairs, [str(path) for path in sorted(folder.glob("surface *.png"))]
 
 
 def build(models: Models, sessions: Sessions, pairs: dict[str, list[str]], walls: list[str]) -> gr.Blocks:
@@ -276,7 +253,7 @@ def _pictures(before: np.ndarray, after: np.ndarray, found: Difference, folder: 
         aligned = found.alignment.warp(aligned)
     made = {
         "changes": drawing.draw_regions(before, after, found),
-        "heat": plotting.overlay(before, found.map, highest=max(0.25, float(found.map.max()))),
+        "heat": drawing.overlay(before, found.map, highest=max(0.25, float(found.map.max()))),
         "before": before,
         "after": cv2.resize(aligned, before.shape[1::-1], interpolation=cv2.INTER_AREA),
     }
@@ -350,7 +327,7 @@ def _totals(rows: list) -> str:
 
 
 def _defects(models: Models, sessions: Sessions, walls: list[str]) -> None:
-    gr.Markdown("Is this surface cracked? A ResNet18 of notebook 02 answers, and shows by Grad-CAM where it looked.")
+    gr.Markdown("Is this surface cracked? A trained ResNet18 answers, and shows by Grad-CAM where it looked.")
     with gr.Row():
         picture = _field("A surface")
         evidence = _shown("Where the network saw a crack", height=300, visible=False)
@@ -366,7 +343,7 @@ def _defects(models: Models, sessions: Sessions, walls: list[str]) -> None:
         one = comparing.read(given)
         yield {status: _say("Looking …")}
         probabilities, heat = models.defects(one)
-        path = str(write_image(sessions.folder(request.session_hash) / "evidence.png", plotting.overlay(one, heat)))
+        path = str(write_image(sessions.folder(request.session_hash) / "evidence.png", drawing.overlay(one, heat)))
         yield {status: "", answer: gr.Label(probabilities, visible=True), evidence: gr.Image(path, visible=True)}
 
     _run(start, stop, work, [picture], [status, answer, evidence])

@@ -17,7 +17,8 @@ import numpy as np
 from whatchanged import drawing, images
 from whatchanged.detection import detect
 from whatchanged.images import shrink
-from whatchanged.pairs import find_pairs
+from whatchanged.options import Options
+from whatchanged.pairs import each, find_pairs
 from whatchanged.regions import Difference
 
 LARGEST = 25_000_000
@@ -32,18 +33,20 @@ class Models:
 
     Parameters
     ----------
-    describer : folder of a model of notebook 05.
-    classifier : file of a model of notebook 02.
+    describer : folder of a T-BLIP2, or None.
+    classifier : file of a ResNet18, or None.
     """
 
-    describer: Path
-    classifier: Path
+    describer: str | Path | None = None
+    classifier: str | Path | None = None
 
     @cached_property
     def words(self) -> Any:
-        """`tblip2.Describer`; ValueError where there is none."""
+        """`describer.Describer`; ValueError where there is none."""
         from whatchanged.models.describer import Describer
 
+        if self.describer is None:
+            raise ValueError("no model that describes was given: start the page with --model-path")
         return Describer(self.describer)
 
     @cached_property
@@ -51,12 +54,14 @@ class Models:
         """`resnet18.Classifier`; ValueError where there is none."""
         from whatchanged.models.resnet18 import Classifier
 
+        if self.classifier is None:
+            raise ValueError("no model that judges surfaces was given: start the page with --defect-model")
         return Classifier.load(self.classifier)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the controls say: as in `differences.detect`, and how many regions are shown; method "words" is T-BLIP2."""
+    """What the controls say: as in `Options`, and how many regions are shown; method "words" is T-BLIP2."""
 
     method: str = "tolerant"
     align: bool | None = None
@@ -77,8 +82,8 @@ def compare(before: np.ndarray, after: np.ndarray, settings: Settings, models: M
     if settings.method == "words":
         found = models.words.difference(before, after)
     else:
-        options = {"method": settings.method, "align": settings.align, "sensitivity": settings.sensitivity}
-        found = detect(before, after, resize=True, **options)
+        how = Options(settings.method, settings.align, sensitivity=settings.sensitivity, resize=True)
+        found = detect(before, after, how)
     return replace(found, regions=found.regions[: settings.most])
 
 
@@ -126,18 +131,18 @@ def batch(folder: Path, settings: Settings, models: Models) -> Iterator[tuple[in
     pairs = find_pairs(folder)
     if len(pairs) > MAX_PAIRS:
         raise ValueError(f"these are {len(pairs)} pairs: at most {MAX_PAIRS}; `whatchanged diff --pairs` takes more")
-    for number, paths in enumerate(pairs, start=1):
+
+    def one(paths: tuple[Path, Path]) -> tuple[dict[str, Any], str]:
+        before, after = map(read, paths)
+        found = compare(before, after, settings, models)
+        record = {"similarity": round(found.similarity, 4), "regions": len(found.regions)}
+        record |= {"words": describe(before, after, settings, models)[0], "boxes": found.boxes.tolist()}
+        return record, _thumbnail(drawing.draw_regions(before, after, found), " and ".join(path.name for path in paths))
+
+    for number, (paths, done, reason) in enumerate(each(pairs, one), start=1):
+        known, thumbnails = done or ({"error": reason}, "")
         record = dict.fromkeys(COLUMNS, "") | {"number": number, "before": paths[0].name, "after": paths[1].name}
-        thumbnails = ""
-        try:
-            before, after = map(read, paths)
-            found = compare(before, after, settings, models)
-            record |= {"similarity": round(found.similarity, 4), "regions": len(found.regions)}
-            record |= {"words": describe(before, after, settings, models)[0], "boxes": found.boxes.tolist()}
-            thumbnails = _thumbnail(drawing.draw_regions(before, after, found), f"{paths[0].name} and {paths[1].name}")
-        except ValueError as error:
-            record["error"] = str(error)
-        yield len(pairs), record, thumbnails
+        yield len(pairs), record | known, thumbnails
 
 
 def _thumbnail(picture: np.ndarray, alt: str) -> str:
