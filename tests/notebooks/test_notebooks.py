@@ -83,26 +83,25 @@ def set_up(folder, **environment):
 
 def test_setup_inside_the_project_does_nothing():
     for folder in (ROOT, ROOT / "notebooks"):
+        there = sorted(folder.iterdir())
         done = set_up(folder)
         assert done.stdout.strip() == str(ROOT), done.stderr
-        assert not (folder / "course").exists()
+        assert sorted(folder.iterdir()) == there
 
 
 def test_setup_finds_the_project_on_a_mounted_drive(tmp_path):
     drive, empty = tmp_path / "drive", tmp_path / "empty"
-    (drive / "my course" / "helpers").mkdir(parents=True)
     empty.mkdir()
-    for name in ("__init__.py", "runtime.py"):
-        (drive / "my course" / "helpers" / name).write_text((ROOT / "helpers" / name).read_text())
+    for house in ("helpers", "whatchanged"):
+        shutil.copytree(ROOT / house, drive / "my course" / house)
     done = set_up(empty, COURSE_DRIVE=str(drive))
     assert done.stdout.strip() == str(drive / "my course"), done.stderr
 
 
 def test_setup_clones_the_address_it_is_given(tmp_path):
     source = tmp_path / "source"
-    (source / "helpers").mkdir(parents=True)
-    for name in ("__init__.py", "runtime.py"):
-        (source / "helpers" / name).write_text((ROOT / "helpers" / name).read_text())
+    for house in ("helpers", "whatchanged"):
+        shutil.copytree(ROOT / house, source / house)
     git = ["git", "-C", str(source), "-c", "user.name=test", "-c", "user.email=test@example.org"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
         subprocess.run([*git, *command], check=True)
@@ -242,6 +241,8 @@ BREAKS = [
     (checks.figures_described, _no_alt),
     (checks.figures_described, lambda n, cells: n.cells.append(nbformat.v4.new_markdown_cell("![](a.png)"))),
     (checks.small_enough, _set(source="x = 1\n" * 26)),
+    (checks.small_enough, _set(source="x = [\n" + "    1,\n" * 44 + "]")),
+    (checks.ruff_clean, _set(source=f"x = {'1' * 85}")),
     (checks.small_enough, lambda n, cells: n.cells.extend(nbformat.v4.new_code_cell("1") for _ in range(45))),
     (checks.small_enough, _with_output(output_type="stream", name="stdout", text="x" * 2_000_000)),
     (checks.short_cells, lambda n, cells: [cell.update(source="x = 1\n" * 9) for cell in cells]),
