@@ -126,8 +126,8 @@ def execute(path: Path, parameters: dict[str, Any], build: Path) -> Run:
     # Not papermill's cwd, which moves this whole process there; a name in the command by which to find the kernel; and
     # no line of each kernel's about TCP, between the bars.
     mark = f"--Session.username={path.stem}"
-    options = {"resources": {"metadata": {"path": str(ROOT)}}, "extra_arguments": [mark, "--log-level=ERROR"]}
-    options |= {"kernel_name": "python3", "progress_bar": first and {"desc": path.stem}}
+    options: dict[str, Any] = {"resources": {"metadata": {"path": str(ROOT)}}, "kernel_name": "python3"}
+    options |= {"extra_arguments": [mark, "--log-level=ERROR"], "progress_bar": first and {"desc": path.stem}}
     began = time.perf_counter()
     try:
         with peak_memory(mark) as peak:

@@ -48,10 +48,10 @@ class Alignment:
         if self.is_identity:
             return after
         height, width = self.valid.shape
-        how = {"flags": cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_REPLICATE}
+        flags, border = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, cv2.BORDER_REPLICATE
         if np.allclose(self.matrix[2], (0, 0, 1)):
-            return cv2.warpAffine(after, self.matrix[:2], (width, height), **how)
-        return cv2.warpPerspective(after, self.matrix, (width, height), **how)
+            return cv2.warpAffine(after, self.matrix[:2], (width, height), flags=flags, borderMode=border)
+        return cv2.warpPerspective(after, self.matrix, (width, height), flags=flags, borderMode=border)
 
 
 def align(before: np.ndarray, after: np.ndarray, motion: str = "affine") -> Alignment:
@@ -89,9 +89,8 @@ def align(before: np.ndarray, after: np.ndarray, motion: str = "affine") -> Alig
             f"before is {images.size(before)} and after is {images.size(after)}: align takes images of one size"
         )
     shape = before.shape[:2]
-    fine = [_structure(images.shrink(images.gray(image), _FINE)) for image in (before, after)]
-    small = max(shape) <= _COARSE
-    coarse = fine if small else [_structure(images.shrink(images.gray(image), _COARSE)) for image in (before, after)]
+    fine = _structures(before, after, _FINE)
+    coarse = fine if max(shape) <= _COARSE else _structures(before, after, _COARSE)
     still = Alignment(np.eye(3), np.ones(shape, bool), _correlation(*fine, np.eye(3)), "none")
     if min(shape) < 16 or not all(image.any() for image in fine) or still.confidence > 0.9999:
         return still
@@ -113,6 +112,12 @@ def aligned(before: np.ndarray, after: np.ndarray, motion: str = "euclidean") ->
     return before, align(before, after, motion).warp(after)
 
 
+def _structures(before: np.ndarray, after: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
+    """The structure of both images, each with at most `longest` pixels along its longer side."""
+    first, second = (_structure(images.shrink(images.gray(image), longest)) for image in (before, after))
+    return first, second
+
+
 def _structure(gray: np.ndarray) -> np.ndarray:
     """The image less its blur, over its local contrast: float32 (H, W), about -3 to 3."""
     image = cv2.GaussianBlur(gray.astype(np.float32), (0, 0), 0.8)
@@ -121,7 +126,7 @@ def _structure(gray: np.ndarray) -> np.ndarray:
     return detail / np.sqrt(contrast + 16)
 
 
-def _search(images: list[np.ndarray], motion: str) -> tuple[np.ndarray, str]:
+def _search(images: tuple[np.ndarray, np.ndarray], motion: str) -> tuple[np.ndarray, str]:
     """The best start among: as they are, phase correlation, ORB; each refined by ECC."""
     best, name = np.eye(3), "ecc"
     least = _disagreement(*images, best)
@@ -146,15 +151,15 @@ def _phase(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 def _orb(before: np.ndarray, after: np.ndarray) -> np.ndarray | None:
     """A similarity transform from matched ORB features; None where too few match."""
-    orb = cv2.ORB_create(1000, fastThreshold=5)
+    orb = cv2.ORB.create(1000, fastThreshold=5)
     found = [orb.detectAndCompute(_as_uint8(image), None) for image in (before, after)]
     if any(descriptors is None or len(points) < 8 for points, descriptors in found):
         return None
     matches = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(found[0][1], found[1][1])
     if len(matches) < 8:
         return None
-    source = np.float32([found[0][0][m.queryIdx].pt for m in matches])
-    target = np.float32([found[1][0][m.trainIdx].pt for m in matches])
+    source = np.array([found[0][0][m.queryIdx].pt for m in matches], np.float32)
+    target = np.array([found[1][0][m.trainIdx].pt for m in matches], np.float32)
     cv2.setRNGSeed(0)  # RANSAC draws from OpenCV's generator: the same pair must give the same answer
     matrix, inliers = cv2.estimateAffinePartial2D(source, target, ransacReprojThreshold=2.0)
     if matrix is None or inliers.sum() < 8:
@@ -166,7 +171,14 @@ def _as_uint8(structure: np.ndarray) -> np.ndarray:
     return np.clip(128 + 42 * structure, 0, 255).astype(np.uint8)
 
 
-def _ecc(before, after, matrix: np.ndarray, motion: str, mask: np.ndarray | None, gain: float = _PRECISE) -> np.ndarray:
+def _ecc(
+    before: np.ndarray,
+    after: np.ndarray,
+    matrix: np.ndarray,
+    motion: str,
+    mask: np.ndarray | None,
+    gain: float = _PRECISE,
+) -> np.ndarray:
     """Refine a transform until an iteration gains less than `gain` in correlation; where ECC does not converge it stays
     as it was.
     """
@@ -176,7 +188,8 @@ def _ecc(before, after, matrix: np.ndarray, motion: str, mask: np.ndarray | None
         start[:, :2] = _rotation(start) if motion == "euclidean" else np.eye(2)
     stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, gain)
     try:
-        _, found = cv2.findTransformECC(before, after, start, MOTIONS[motion], stop, mask, 1)
+        # its stubs do not know that the mask may be None
+        _, found = cv2.findTransformECC(before, after, start, MOTIONS[motion], stop, mask, 1)  # type: ignore[arg-type]
     except cv2.error:
         return matrix
     found = found.astype(float)
@@ -225,8 +238,8 @@ def _overlapping(before: np.ndarray, after: np.ndarray, matrix: np.ndarray) -> t
     """The values of both images where they show the same place: two float32 arrays (n,)."""
     if np.array_equal(matrix, np.eye(3)):
         return before.ravel(), after.ravel()
-    how = {"flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_REPLICATE}
-    warped = cv2.warpPerspective(after, matrix, before.shape[::-1], **how)
+    size, flags = (before.shape[1], before.shape[0]), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpPerspective(after, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     valid = _valid(matrix, before.shape)
     return before[valid], warped[valid]
 

@@ -87,8 +87,8 @@ def _by_features(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: 
 def _by_tolerance(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Compared:
     excess, threshold = tolerant_difference(before, after, tolerance=how.tolerance, one_sided=how.one_sided)
     mask = hysteresis(excess, threshold / how.sensitivity)
-    changed = np.count_nonzero(mask & valid) / max(1, np.count_nonzero(valid))
-    return float(1 - changed), np.clip(excess / 255, 0, 1), mask
+    changed = int(np.count_nonzero(mask & valid)) / max(1, int(np.count_nonzero(valid)))
+    return 1 - changed, np.clip(excess / 255, 0, 1), mask
 
 
 _COMPARE: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray, Options], Compared]] = {
@@ -112,13 +112,15 @@ def _rescaled(region: Region, shape: tuple[int, ...], original: tuple[int, ...])
 def _one_size(before: np.ndarray, after: np.ndarray, resize: bool) -> tuple[np.ndarray, np.ndarray]:
     if before.shape[:2] == after.shape[:2] or not resize:
         return same_size(before, after)
-    height, width = min(before.shape[:2], after.shape[:2], key=lambda shape: shape[0] * shape[1])
-    return tuple(
+    smaller = min(before, after, key=lambda image: image.shape[0] * image.shape[1])
+    width, height = smaller.shape[1], smaller.shape[0]
+    first, second = (
         image
         if image.shape[:2] == (height, width)
         else cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         for image in (before, after)
     )
+    return first, second
 
 
 BOARD_INSPECTION: dict[str, Any] = {

@@ -100,7 +100,7 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         raise ImageError(f"{path} is not an image that can be read") from error
     except Image.DecompressionBombError as error:
         most = f"at most {max_pixels:,} are read"
-        raise ImageError(f"{path} has more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels: {most}") from error
+        raise ImageError(f"{path} has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels: {most}") from error
     except (OSError, SyntaxError, ValueError) as error:
         if isinstance(error, ImageError):
             raise
@@ -122,7 +122,7 @@ def write_image(path: str | Path, picture: np.ndarray) -> Path:
     path : the file; its folder exists.
     picture : uint8 array (H, W, 3), RGB.
     """
-    return write_whole(path, cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), _PNG)[1])
+    return write_whole(path, cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), _PNG)[1].tobytes())
 
 
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from whatchanged.images import SUFFIXES
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def find_pairs(source: str | Path) -> list[tuple[Path, Path]]:

@@ -55,7 +55,7 @@ def pixel_mask(
     Arguments as in `pixel_difference`, which puts them into boxes.
     """
     gray = cv2.absdiff(*(images.gray(image) for image in same_size(before, after)))
-    mask = (gray > gray_threshold(gray, threshold, percentile)).astype(np.uint8)
+    mask: np.ndarray = (gray > gray_threshold(gray, threshold, percentile)).astype(np.uint8)
     for side, operation in ((opening, cv2.MORPH_OPEN), (closing, cv2.MORPH_CLOSE)):
         if side > 1:
             mask = cv2.morphologyEx(mask, operation, np.ones((side, side), np.uint8))

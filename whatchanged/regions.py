@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -112,7 +113,8 @@ def _padded(box: tuple[int, ...], pad: int, shape: tuple[int, ...]) -> tuple[int
     return x0, y0, min(shape[1], x + width + pad) - x0, min(shape[0], y + height + pad) - y0
 
 
-def region_of(box: tuple[int, int, int, int], mask: np.ndarray, strength: np.ndarray) -> Region:
+def region_of(box: Sequence[int], mask: np.ndarray, strength: np.ndarray) -> Region:
+    """The region in a box (x, y, width, height): its area in the mask, its strongest difference."""
     x, y, width, height = map(int, box)
     window = np.s_[y : y + height, x : x + width]
     return Region(x, y, width, height, int(np.count_nonzero(mask[window])), float(strength[window].max()))

@@ -62,25 +62,25 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("give two image files, or --pairs with --output-dir")
     if options.output_dir:
         raise ValueError("--output-dir goes with --pairs; for one pair use --output and --json")
-    record = _compare(options, options.before, options.after, options.output)
+    record = _compare(options, (options.before, options.after), options.output)
     if options.json:
         write_json(options.json, record)
     _print(record)
     return _status(record)
 
 
-def _compare(options: argparse.Namespace, before: str | Path, after: str | Path, output: str | Path | None) -> dict:
+def _compare(options: argparse.Namespace, pair: tuple[str, str], output: str | Path | None) -> dict[str, Any]:
     """Compare two files and, if asked, write the picture; returns the record that the JSON holds."""
     from whatchanged.detection import detect
     from whatchanged.images import read_pair, write_image
 
-    first, second = read_pair(before, after)
+    first, second = read_pair(*pair)
     found = detect(first, second, **_how(options))
     if output:
         from whatchanged.drawing import draw_regions
 
         write_image(output, draw_regions(first, second, found, options.picture or "both"))
-    return {"before": str(before), "after": str(after)} | found.summary()
+    return {"before": pair[0], "after": pair[1]} | found.summary()
 
 
 def _how(options: argparse.Namespace) -> dict:
@@ -106,7 +106,7 @@ def _diff_many(options: argparse.Namespace) -> int:
     with Journal(folder / "results.jsonl", None, about, key=lambda one: (one["before"], one["after"])) as journal:
         missing = [pair for pair in pictures if pair not in journal.done or _changed(pair, journal.stopped)]
         bar = tqdm(missing, unit="pair", disable=None)
-        for pair, record, reason in each(bar, lambda pair: _compare(options, *pair, pictures[pair])):
+        for pair, record, reason in each(bar, lambda pair: _compare(options, pair, pictures[pair])):
             failed = {"before": pair[0], "after": pair[1], "method": options.method, "error": reason}
             journal.add(record or failed)
         journal.finish(order)

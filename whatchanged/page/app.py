@@ -79,7 +79,6 @@ def launch(
     page.queue(default_concurrency_limit=2, max_size=50)
     theme = gr.themes.Default(primary_hue="blue", font="sans-serif", font_mono="monospace")
     theme.set(button_primary_background_fill="*primary_700", button_primary_background_fill_hover="*primary_800")
-    limits = {"max_file_size": MAX_FILE, "show_error": True, "ssr_mode": False}
     page.launch(
         server_name=host,
         server_port=port,
@@ -87,7 +86,9 @@ def launch(
         footer_links=[],
         theme=theme,
         css_paths=[HERE / "style.css"],
-        **limits,
+        max_file_size=MAX_FILE,
+        show_error=True,
+        ssr_mode=False,
     )
     return page
 
@@ -106,7 +107,7 @@ def build(models: Models, sessions: Sessions, pairs: dict[str, list[str]], walls
     """The page, not served yet."""
 
     def leave(request: gr.Request) -> None:
-        sessions.end(request.session_hash)
+        sessions.end(_session(request))
 
     with gr.Blocks(title="What changed?", analytics_enabled=False, delete_cache=(300, KEPT)) as page:
         gr.Markdown(INTRODUCTION)
@@ -126,7 +127,8 @@ def build(models: Models, sessions: Sessions, pairs: dict[str, list[str]], walls
 def _field(label: str) -> gr.Image:
     """A field for a picture that hands on the file as it is: `comparing.read` says what is wrong with it."""
     field = gr.Image(label=label, sources=["upload", "clipboard"], type="filepath", height=300, image_mode=None)
-    field.preprocess = lambda payload: None if payload is None else payload.path  # gradio's own would decode it
+    # gradio's own would decode it
+    field.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
     return field
 
 
@@ -136,10 +138,15 @@ def _shown(label: str, **options: Any) -> gr.Image:
 
 def _remember_uploads(sessions: Sessions, *fields_: Any) -> None:
     def keep(given: Any, request: gr.Request) -> None:
-        sessions.keep(request.session_hash, [given] if isinstance(given, str) else given or [])
+        sessions.keep(_session(request), [given] if isinstance(given, str) else given or [])
 
     for one in fields_:
         one.upload(keep, one, None, show_progress="hidden", queue=False)
+
+
+def _session(request: gr.Request) -> str:
+    """Whose request it is."""
+    return request.session_hash or ""
 
 
 def _status() -> gr.HTML:
@@ -161,7 +168,7 @@ def _run(start: gr.Button, stop: gr.Button, work: Callable, inputs: list, output
 
     @wraps(work)
     def told(*arguments: Any, **options: Any) -> Iterator[Any]:
-        session = next(one.session_hash for one in arguments if isinstance(one, gr.Request))
+        session = next(_session(one) for one in arguments if isinstance(one, gr.Request))
         ended = ends[session] = Event()
         try:
             yield from work(*arguments, **options)
@@ -174,7 +181,7 @@ def _run(start: gr.Button, stop: gr.Button, work: Callable, inputs: list, output
 
     def stopped(request: gr.Request) -> str:
         """Waits for the work's last word, which may still be on its way when the button is pressed."""
-        if ended := ends.get(request.session_hash):
+        if ended := ends.get(_session(request)):
             ended.wait()
         return _say("Stopped.")
 
@@ -226,7 +233,7 @@ def _two_pictures(controls: list, models: Models, sessions: Sessions, pairs: dic
         yield {status: _say("Comparing …")}
         progress(0.3, "comparing")
         found = comparing.compare(one, two, settings, models)
-        made = _pictures(one, two, found, sessions.folder(request.session_hash))
+        made = _pictures(one, two, found, sessions.folder(_session(request)))
         yield {
             results: gr.Column(visible=True),
             status: _say(_summary(found, one, two)),
@@ -295,13 +302,13 @@ def _many_pairs(controls: list, models: Models, sessions: Sessions) -> None:
     def work(given, method, align, sensitivity, most, request: gr.Request, progress=gr.Progress()):  # noqa: B008
         if not given:
             raise ValueError("There are no pictures yet: put them into the field, or a zip of them.")
-        folder = sessions.folder(request.session_hash)
+        folder = sessions.folder(_session(request))
         waiting = gr.DownloadButton(interactive=False)
         yield {status: _say("Reading …"), shown: "", as_json: waiting, as_csv: waiting}
         pairs = comparing.lay_out(given, folder / "pairs")
-        rows = []
-        for count, *row in comparing.batch(pairs, _settings(method, align, sensitivity, most), models):
-            rows.append(row)
+        rows: list[tuple[dict[str, Any], str]] = []
+        for count, record, thumbnails in comparing.batch(pairs, _settings(method, align, sensitivity, most), models):
+            rows.append((record, thumbnails))
             progress((len(rows), count), "comparing", unit="pairs")
             yield {status: _say(f"{len(rows)} of {count} pairs"), shown: comparing.table(rows)}
         written = _results([record for record, _ in rows], folder)
@@ -343,7 +350,7 @@ def _defects(models: Models, sessions: Sessions, walls: list[str]) -> None:
         one = comparing.read(given)
         yield {status: _say("Looking …")}
         probabilities, heat = models.defects(one)
-        path = str(write_image(sessions.folder(request.session_hash) / "evidence.png", drawing.overlay(one, heat)))
+        path = str(write_image(sessions.folder(_session(request)) / "evidence.png", drawing.overlay(one, heat)))
         yield {status: "", answer: gr.Label(probabilities, visible=True), evidence: gr.Image(path, visible=True)}
 
     _run(start, stop, work, [picture], [status, answer, evidence])

@@ -135,7 +135,7 @@ def batch(folder: Path, settings: Settings, models: Models) -> Iterator[tuple[in
     def one(paths: tuple[Path, Path]) -> tuple[dict[str, Any], str]:
         before, after = map(read, paths)
         found = compare(before, after, settings, models)
-        record = {"similarity": round(found.similarity, 4), "regions": len(found.regions)}
+        record: dict[str, Any] = {"similarity": round(found.similarity, 4), "regions": len(found.regions)}
         record |= {"words": describe(before, after, settings, models)[0], "boxes": found.boxes.tolist()}
         return record, _thumbnail(drawing.draw_regions(before, after, found), " and ".join(path.name for path in paths))
 
