@@ -79,7 +79,7 @@ def sweep(
         if missing:
             # Dask would have each of its processes compute in one thread.
             threads = nullcontext() if scheduler else executing.shared(workers)
-            with threads, many.connected(scheduler, workers, announce) as client:
+            with threads, many.connected(scheduler, workers, announce, __name__) as client:
                 for _ in _executed(client, notebook, missing, folder):
                     progress(1)
         table = pandas.DataFrame([row | _read(folder, row) for row in rows])

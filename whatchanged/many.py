@@ -80,7 +80,7 @@ def compare_pairs(
     ------
     ValueError
         Another run has the folder, it was begun with other options, the scheduler cannot be reached, or the cluster
-        does not know the course.
+        does not know this package.
     ConnectionError
         The scheduler was lost on the way. What had come is kept, and another run goes on from there.
     """
@@ -208,19 +208,27 @@ def _open(folder: Path, options: dict[str, Any]) -> Iterator[_Store]:
 
 
 @contextmanager
-def connected(scheduler: str | None, workers: int | None, announce: Callable[[str], None]) -> Iterator[Any]:
+def connected(
+    scheduler: str | None, workers: int | None, announce: Callable[[str], None], module: str = __name__
+) -> Iterator[Any]:
     """A client of the cluster at an address, or of a new one on this machine; its dashboard is announced.
+
+    Parameters
+    ----------
+    scheduler, workers, announce : as for `compare_pairs`.
+    module : what the tasks come from; the cluster must be able to import it.
 
     Raises
     ------
     ValueError
-        There is no scheduler at the address, or the cluster does not know the course.
+        There is no scheduler at the address, or the cluster does not know the module.
     ConnectionError
         There was one, and it is gone.
     """
     import dask
     from dask.distributed import Client, LocalCluster
 
+    package = module.split(".")[0]
     if scheduler is None:
         options = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
         # A worker that died is started again. By default Dask gives up one that is away 15 seconds after it once died,
@@ -234,24 +242,24 @@ def connected(scheduler: str | None, workers: int | None, announce: Callable[[st
         client = Client(scheduler, timeout=10)
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"there is no Dask scheduler at {scheduler!r}: start one in the course's folder with `PYTHONPATH=. dask"
-            " scheduler`, and give its address, as tcp://127.0.0.1:8786"
+            f"there is no Dask scheduler at {scheduler!r}: start one where {package} is installed, or in its folder"
+            " with `PYTHONPATH=. dask scheduler`, and give its address, as tcp://127.0.0.1:8786"
         ) from error
     with client, _lost(client, scheduler):
         announce(f"dashboard: {client.dashboard_link}")
         if not client.nthreads():
             announce(
-                "the cluster has no worker yet, and all waits for one: start it in the course's folder with"
-                f" `PYTHONPATH=. dask worker {scheduler}`"
+                f"the cluster has no worker yet, and all waits for one: start it where {package} is installed, or in"
+                f" its folder with `PYTHONPATH=. dask worker {scheduler}`"
             )
             client.wait_for_workers(1)
         try:  # a scheduler could not read the tasks, and a worker would just end
             for everywhere in (client.run_on_scheduler, client.run):
-                everywhere(__import__, __name__)
+                everywhere(__import__, module)
         except ModuleNotFoundError as error:
             raise ValueError(
-                f"the Dask cluster at {scheduler!r} does not know the course ({error}): start its scheduler and its"
-                " workers in the course's folder with PYTHONPATH=."
+                f"the Dask cluster at {scheduler!r} does not know {package} ({error}): start its scheduler and its"
+                " workers where it is installed, or in its folder with PYTHONPATH=."
             ) from error
         yield client
 

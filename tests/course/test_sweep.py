@@ -94,7 +94,7 @@ def test_a_lost_scheduler_is_told_of_and_no_failure_of_the_runs(notebook, tmp_pa
 
 
 def test_a_worker_that_does_not_know_the_course_is_told_of(notebook, tmp_path):
-    with dask_cluster(tmp_path, "worker") as (address, _), pytest.raises(ValueError, match="does not know the course"):
+    with dask_cluster(tmp_path, "worker") as (address, _), pytest.raises(ValueError, match="does not know course"):
         sweep.sweep(notebook, runs(tmp_path, 1, 2), tmp_path / "out", scheduler=address)
 
 

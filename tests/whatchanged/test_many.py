@@ -283,6 +283,6 @@ def test_a_cluster_that_does_not_know_the_course_is_told_of(pairs, tmp_path, cap
         assert main(["diff", "--pairs", str(tmp_path), "--scheduler", address, "--output-dir", out]) == 2
     *_, line = capsys.readouterr().err.splitlines()
     assert line.startswith(
-        f"whatchanged: the Dask cluster at '{address}' does not know the course (No module named 'helper"
+        f"whatchanged: the Dask cluster at '{address}' does not know whatchanged (No module named 'whatc"
     )
-    assert line.endswith("start its scheduler and its workers in the course's folder with PYTHONPATH=.")
+    assert line.endswith("in its folder with PYTHONPATH=.")
