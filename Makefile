@@ -35,8 +35,8 @@ app: $(INSTALLED)  ## open the page: what changed between two pictures of yours
 	$(BIN)/python -m whatchanged app --model-path build/05_t_blip2/model \
 		--defect-model build/02_resnet18_defects/model.safetensors $(ARGS)
 
-# Fast tests first, the notebooks last: each is executed once, without a network, against its committed outputs. They
-# and the tests that execute one share two processes, so the longest begin.
+# Fast tests first, then those that start processes, the notebooks last: each is executed once, without a network,
+# against its committed outputs. They and the tests that execute one share two processes, so the longest begin.
 NOTEBOOKS ?= 05 03 04 02 01
 SLOW ?= slow
 test: $(INSTALLED)  ## lint, types, unit tests, and every notebook against its outputs
@@ -44,8 +44,9 @@ test: $(INSTALLED)  ## lint, types, unit tests, and every notebook against its o
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(TWO) -m "not slow"
-	PYTHONPATH=tests:tests/offline $(TWO) -m "$(SLOW)" --dist loadscope --no-loadscope-reorder -p nbval_figures \
+	$(TWO) -m "not slow and not process"
+	$(TWO) -m "process and not slow"
+	PYTHONPATH=tests:tests/notebooks:tests/offline $(TWO) -m "$(SLOW)" --dist loadscope --no-loadscope-reorder -p nbval_figures \
 		--nbval --nbval-current-env --nbval-cell-timeout=2400 --nbval-sanitize-with tests/nbval_sanitize.cfg \
 		$(foreach number,$(NOTEBOOKS),notebooks/$(number)_*.ipynb) tests
 

@@ -1,4 +1,4 @@
-"""What tests of several houses share: where things lie, notebooks to run, a Dask cluster."""
+"""What tests of several houses share: where things lie, pictures and notebooks, a Dask cluster."""
 
 from __future__ import annotations
 
@@ -12,11 +12,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
+import numpy as np
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "data"
 SCRIPTS = ROOT / "tests" / "scripts"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
 PARAMETERS = 'PROFILE = "quick"\nOUTPUT_DIR = "../build/x"\nX = 1'
+
+
+def save_picture(path: Path, image: np.ndarray, **options: object) -> Path:
+    """Write a picture, in the format that the name says."""
+    Image.fromarray(image).save(path, **options)
+    return path
+
+
+def read_notebook(path: Path) -> nbformat.NotebookNode:
+    """A notebook, by its path."""
+    return nbformat.read(path, as_version=4)
 
 
 def write_notebook(folder: Path, name: str, *cells: str) -> Path:

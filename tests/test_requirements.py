@@ -1,9 +1,13 @@
-"""One table of what is needed: pyproject.toml; requirements.txt is its union, and each notebook finds what it imports."""
+"""One table of what is needed: pyproject.toml; requirements.txt is its union, and each notebook finds what it imports.
+
+The tested versions, their lock and their licences agree with it.
+"""
 
 from __future__ import annotations
 
 import ast
 import json
+import re
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -106,3 +110,35 @@ def test_a_missing_extra_is_named_as_the_table_names_it():
         assert brought & names(extras()[extra]) or module == "dask", module
     told = {canonicalize_name(one) for module in EXTRAS for one in distributions[module]}
     assert set().union(*map(names, extras().values())) - told == {"bokeh"}, "bokeh is asked for by Dask alone"
+
+
+def test_requirements_admit_the_tested_versions_and_these():
+    import importlib.metadata
+
+    asked = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
+    pins = dict(
+        line.lower().split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
+    )
+    for line in asked:
+        requirement = Requirement(line)
+        for version in (importlib.metadata.version(requirement.name), pins[requirement.name.lower()]):
+            assert version in requirement.specifier, requirement
+
+
+def test_the_lock_holds_the_tested_versions():
+    """requirements.lock: those of constraints.txt, with hashes, and the licences of docs/licences.md cover them."""
+
+    def pins(text):
+        return {name.lower().replace("_", "-"): version for name, version in re.findall(r"^(\S+)==(\S+)", text, re.M)}
+
+    tested = pins((ROOT / "constraints.txt").read_text())
+    lock = (ROOT / "requirements.lock").read_text()
+    entries = re.split(r"^(?=[^\s#])", lock, flags=re.M)[1:]
+    assert all("--hash=sha256:" in entry for entry in entries)
+    locked = pins(lock)
+    assert {name: locked.get(name) for name in tested} == tested
+    listed = {
+        name.lower().replace("_", "-")
+        for name in re.findall(r"^\| (\S+)", (ROOT / "docs/licences.md").read_text(), re.M)
+    }
+    assert set(tested) <= listed

@@ -11,8 +11,8 @@ import pytest
 from support import ROOT, dask_cluster, write_notebook
 
 from course import executing, notebooks, sweep
+from course.__main__ import main
 from course.executing import THREADS
-from whatchanged.__main__ import main
 
 PARAMETERS = 'OUTPUT_DIR = "nowhere"\nX = 1\nLOG = "log"\nBELOW = 10'
 MEASURES = """
@@ -37,6 +37,7 @@ def runs(tmp_path, *numbers, below=10):
     return [{"X": number, "LOG": str(tmp_path / "log"), "BELOW": below} for number in numbers]
 
 
+@pytest.mark.process
 def test_each_set_of_parameters_is_run_once_and_a_failed_one_again(notebook, tmp_path):
     rows, out = runs(tmp_path, 2, 30), tmp_path / "out"
     table = sweep.sweep(notebook, rows, out)
@@ -51,6 +52,7 @@ def test_each_set_of_parameters_is_run_once_and_a_failed_one_again(notebook, tmp
     assert (tmp_path / "log").read_text().split() == ["2", "30", "30", "3"]
 
 
+@pytest.mark.process
 def test_runs_at_a_time_share_the_cores(tmp_path, monkeypatch):
     for name in THREADS:
         monkeypatch.delenv(name, raising=False)
@@ -62,6 +64,7 @@ def test_runs_at_a_time_share_the_cores(tmp_path, monkeypatch):
     assert table[list(THREADS)].to_numpy().tolist() == [[3] * 4] * 2
 
 
+@pytest.mark.process
 def test_a_killed_sweep_goes_on(notebook, tmp_path):
     script = tmp_path / "run.py"
     script.write_text(
@@ -82,6 +85,7 @@ def test_a_killed_sweep_goes_on(notebook, tmp_path):
     assert set(tried) == {"1", "2", "3"}
 
 
+@pytest.mark.process
 def test_a_lost_scheduler_is_told_of_and_no_failure_of_the_runs(notebook, tmp_path):
     rows, out = runs(tmp_path, 1, 2, 3, 4), tmp_path / "out"
     with (
@@ -93,6 +97,7 @@ def test_a_lost_scheduler_is_told_of_and_no_failure_of_the_runs(notebook, tmp_pa
     assert sweep.sweep(notebook, rows, out)["square"].tolist() == [1, 4, 9, 16]
 
 
+@pytest.mark.process
 def test_a_worker_that_does_not_know_the_course_is_told_of(notebook, tmp_path):
     with dask_cluster(tmp_path, "worker") as (address, _), pytest.raises(ValueError, match="does not know course"):
         sweep.sweep(notebook, runs(tmp_path, 1, 2), tmp_path / "out", scheduler=address)
@@ -114,6 +119,7 @@ def test_the_table_of_parameters(notebook, tmp_path):
         sweep.parameter_rows(tmp_path / "missing.csv", notebook)
 
 
+@pytest.mark.process
 def test_the_command(notebook, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(notebooks, "select_one", lambda selection: notebook)
     table = tmp_path / "rows.csv"

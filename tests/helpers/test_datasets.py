@@ -1,155 +1,17 @@
-"""Images of every kind are read right, and what is no image is refused with one sentence that names the file."""
+"""Images with labels: tensors, folders, CSV files; each fault is named with its file."""
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
-from PIL import Image
+from support import save_picture
 
 from helpers import datasets, surfaces
 from helpers.photographs import photograph
-from tests.deep_pcb import deep_pcb
-from whatchanged.images import ImageError, read_image, read_pair
-from whatchanged.pairs import find_pairs
-from whatchanged.weights import IMAGENET_MEAN, IMAGENET_STD, to_picture, to_tensor
+from whatchanged.images import ImageError
+from whatchanged.weights import to_tensor
 
 PHOTO = photograph("coffee")[:60, :80]
-
-
-def save(path, image, **options):
-    Image.fromarray(image).save(path, **options)
-    return path
-
-
-def test_color_and_gray(tmp_path):
-    assert np.array_equal(read_image(save(tmp_path / "a.png", PHOTO)), PHOTO)
-    gray = PHOTO[..., 0].copy()
-    assert np.array_equal(read_image(save(tmp_path / "b.png", gray)), np.repeat(gray[..., None], 3, 2))
-
-
-def test_transparent_pixels_lie_on_white(tmp_path):
-    image = np.dstack([PHOTO, np.full(PHOTO.shape[:2], 255, np.uint8)])
-    image[:10, :, 3] = 0
-    image[10:20, :, 3] = 51
-    found = read_image(save(tmp_path / "a.png", image))
-    assert (found[:10] == 255).all()
-    assert np.abs(found[10:20].astype(float) - (0.2 * PHOTO[10:20] + 0.8 * 255)).max() <= 1
-    assert np.array_equal(found[20:], PHOTO[20:])
-
-
-def test_16_bit_gray_is_scaled(tmp_path):
-    values = np.linspace(0, 65535, 256 * 4).astype(np.uint16).reshape(32, 32)
-    found = read_image(save(tmp_path / "a.png", values))
-    assert np.abs(found[..., 1] - values / 257.0).max() <= 0.5
-
-
-def test_16_bit_color_is_scaled(tmp_path):
-    import cv2
-
-    values = (PHOTO.astype(np.uint16) * 257)[..., ::-1]
-    cv2.imwrite(str(tmp_path / "a.png"), values)
-    assert np.array_equal(read_image(tmp_path / "a.png"), PHOTO)
-
-
-def test_palette(tmp_path):
-    image = Image.fromarray(PHOTO).quantize(64)
-    image.save(tmp_path / "a.png")
-    assert np.array_equal(read_image(tmp_path / "a.png"), np.array(image.convert("RGB")))
-
-
-@pytest.mark.parametrize(("tag", "turned"), [(3, np.rot90(PHOTO, 2)), (6, np.rot90(PHOTO, -1)), (8, np.rot90(PHOTO))])
-def test_exif_rotation(tmp_path, tag, turned):
-    exif = Image.Exif()
-    exif[0x0112] = tag
-    found = read_image(save(tmp_path / "a.png", PHOTO, exif=exif))
-    assert np.array_equal(found, turned)
-
-
-def test_bad_files_are_named(tmp_path):
-    data = io.BytesIO()
-    Image.fromarray(PHOTO).save(data, "png")
-    whole = tmp_path / "whole.jpg"
-    save(whole, PHOTO)
-    files = {
-        "absent.png": (None, "does not exist"),
-        "empty.png": (b"", r"is empty \(0 bytes\)"),
-        "text.png": (b"hello, this is no image", "is not an image"),
-        "cut.png": (data.getvalue()[: len(data.getvalue()) // 2], "is damaged"),
-        "cut.jpg": (whole.read_bytes()[: whole.stat().st_size // 2], "is damaged"),
-    }
-    for name, (content, message) in files.items():
-        if content is not None:
-            (tmp_path / name).write_bytes(content)
-        with pytest.raises(ImageError, match=f"{name} {message}"):
-            read_image(tmp_path / name)
-    with pytest.raises(ImageError, match="is not a file"):
-        read_image(tmp_path)
-
-
-def test_a_pair_is_read_like_two_pictures(tmp_path):
-    gray = np.arange(4800, dtype=np.uint16).reshape(60, 80) * 13
-    paths = save(tmp_path / "a.png", PHOTO), save(tmp_path / "b.png", gray)
-    before, after = read_pair(*paths)
-    assert np.array_equal(before, PHOTO)
-    assert np.array_equal(after, read_image(paths[1]))
-    assert before.flags.writeable
-    with pytest.raises(ImageError, match=r"none.png does not exist"):
-        read_pair(paths[0], tmp_path / "none.png")
-
-
-def test_too_many_pixels_are_refused(tmp_path, monkeypatch):
-    path = save(tmp_path / "a.png", PHOTO)
-    with pytest.raises(ImageError, match="80x60 pixels: at most 1,000"):
-        read_image(path, max_pixels=1000)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow refuses before it tells the size
-    with pytest.raises(ImageError, match="has more than 200 pixels: at most 150 are read"):
-        read_image(path, max_pixels=150)
-
-
-def test_pairs_by_name(tmp_path):
-    for name in ["x_before.png", "x_after.png", "7.png", "7_2.png", "alone.png"]:
-        save(tmp_path / name, PHOTO)
-    for side in ("before", "after"):
-        (tmp_path / side).mkdir()
-        save(tmp_path / side / "k.png", PHOTO)
-    found = [(a.relative_to(tmp_path).as_posix(), b.name) for a, b in find_pairs(tmp_path)]
-    assert found == [("7.png", "7_2.png"), ("before/k.png", "k.png"), ("x_before.png", "x_after.png")]
-
-
-def test_pairs_in_a_csv(tmp_path):
-    table = tmp_path / "pairs.csv"
-    table.write_text("before,after\na.png,b.png\n")
-    assert find_pairs(table) == [(tmp_path / "a.png", tmp_path / "b.png")]
-    table.write_text("before,next\na.png,b.png\n")
-    with pytest.raises(ValueError, match=r"pairs.csv has no column after"):
-        find_pairs(table)
-    table.write_text("before,after\na.png,b.png\nc.png,\n")
-    with pytest.raises(ValueError, match=r"pairs.csv, line 3: give both"):
-        find_pairs(table)
-    with pytest.raises(ValueError, match=r"nothing.csv does not exist"):
-        find_pairs(tmp_path / "nothing.csv")
-    (tmp_path / "none").mkdir()
-    with pytest.raises(ValueError, match="holds no pairs"):
-        find_pairs(tmp_path / "none")
-
-
-def test_deep_pcb_format(tmp_path):
-    save(tmp_path / "00041_temp.jpg", PHOTO)
-    save(tmp_path / "00041_test.jpg", PHOTO)
-    (tmp_path / "00041.txt").write_text("10 20 40 50 3\n1 2 3 4 6\n\n")
-    (board,) = deep_pcb(tmp_path)
-    assert board.boxes.tolist() == [[10, 20, 30, 30], [1, 2, 2, 2]]
-    assert board.kinds == ("mousebite", "pin-hole")
-    (tmp_path / "00041.txt").write_text("10 20 40 50 3\n1 2 3 4 9\n")
-    with pytest.raises(ValueError, match=r"00041.txt, line 2: '1 2 3 4 9'"):
-        list(deep_pcb(tmp_path))
-    with pytest.raises(ValueError, match="no DeepPCB pairs"):
-        list(deep_pcb(tmp_path / "nowhere"))
-
-
-# Images with labels
 
 
 def course_tensors(folder, count=3, size=24):
@@ -162,17 +24,6 @@ def course_tensors(folder, count=3, size=24):
             picture = rng.integers(0, 256, (size, size, 3)).astype(np.uint8)
             torch.save(to_tensor(picture).contiguous(), folder / name / f"{index}.pt")
     return folder
-
-
-def test_tensor_is_normalized_as_torchvision_does():
-    import torch
-    from torchvision.transforms import v2
-
-    steps = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
-    steps.append(v2.Normalize(IMAGENET_MEAN.tolist(), IMAGENET_STD.tolist()))
-    tensor = to_tensor(PHOTO)
-    torch.testing.assert_close(tensor, v2.Compose(steps)(PHOTO.copy()).as_subclass(torch.Tensor), atol=1e-5, rtol=0)
-    assert np.array_equal(to_picture(tensor), PHOTO)
 
 
 @pytest.mark.parametrize("nested", [False, True])
@@ -207,7 +58,7 @@ def test_image_folders_subsets_and_memory(tmp_path):
     for name, value in (("Positive", 200), ("Negative", 50)):
         (tmp_path / name).mkdir()
         for index in range(2):
-            save(tmp_path / name / f"{index}.png", np.full((30, 40, 3), value + index, np.uint8))
+            save_picture(tmp_path / name / f"{index}.png", np.full((30, 40, 3), value + index, np.uint8))
     data = datasets.defect_images(tmp_path, 16)
     assert data.picture(0).shape == (16, 16, 3)
     kept = data.in_memory()

@@ -1,11 +1,8 @@
-"""Seeds, profiles, checks, folders, and an import graph that only goes down."""
+"""Seeds, profiles, checks, folders, and the requirements that Colab lacks."""
 
 from __future__ import annotations
 
-import ast
 import json
-import os
-import re
 import subprocess
 import sys
 import types
@@ -15,7 +12,6 @@ import pytest
 from support import ROOT
 
 from helpers import runtime
-from whatchanged.devices import autocast, precision, quiet_stderr
 
 
 def test_everything_is_seeded():
@@ -86,17 +82,6 @@ def test_folders(tmp_path, monkeypatch):
         runtime.data_folder("nowhere")
 
 
-def test_precision_and_autocast():
-    import torch
-
-    cpu = torch.device("cpu")
-    assert precision(cpu) in ("bf16", "fp32")
-    a = torch.ones(4, 4)
-    with autocast(cpu):
-        expected = torch.bfloat16 if precision(cpu) == "bf16" else torch.float32
-        assert (a @ a).dtype == expected
-
-
 def test_show_source_is_the_code():
     assert "def check(" in runtime.show_source(runtime.check).data
 
@@ -114,98 +99,3 @@ def test_colab_installs_only_what_is_missing(tmp_path, monkeypatch):
     runtime.setup()
     assert "no-such-package-xyz>=2" in commands[0]
     assert f"numpy=={np.__version__}" in (tmp_path / "build" / "keep.txt").read_text()
-
-
-def test_requirements_admit_the_tested_versions_and_these():
-    import importlib.metadata
-
-    from packaging.requirements import Requirement
-
-    lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
-    pins = dict(
-        line.lower().split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
-    )
-    for line in lines:
-        requirement = Requirement(line)
-        for version in (importlib.metadata.version(requirement.name), pins[requirement.name.lower()]):
-            assert version in requirement.specifier, requirement
-
-
-FLOORS = [
-    {"runtime", "images"},
-    {"scenes", "surfaces", "loading", "splits", "alignment", "journal"},
-    {"differences", "augmentation", "clusters", "captioned", "matching"},
-    {"models", "drawing"},
-    {"training", "evaluation", "captioning", "plotting"},
-    {"comparing", "scale", "website"},
-    {"app", "course"},
-    {"sweep"},
-    {"__main__"},
-]
-
-
-def test_imports_go_down_only():
-    floor = {name: height for height, names in enumerate(FLOORS) for name in names}
-    for path in (ROOT / "helpers").rglob("*.py"):
-        module = path.relative_to(ROOT / "helpers").parts[0].removesuffix(".py")
-        if module == "__init__":
-            continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("helpers"):
-                below = node.module.split(".")[1:2] or [alias.name for alias in node.names]
-                for name in below:
-                    assert floor[name] < floor[module], f"{module} imports {name}"
-
-
-def test_what_is_heavy_loads_late(tmp_path):
-    script = (
-        "import sys; from whatchanged.__main__ import main; main(sys.argv[1:]);"
-        "print(sorted({'torch', 'tensorflow', 'transformers', 'matplotlib'} & set(sys.modules)))"
-    )
-    image = str(ROOT / "images" / "changes.png")
-    for method in ("pixel", "ssim", "tolerant"):
-        command = [sys.executable, "-c", script, "diff", image, image, "--method", method]
-        command += ["--output", str(tmp_path / "drawn.png")]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        assert done.stdout.splitlines()[-1] == "[]"
-
-
-def test_help_loads_nothing_heavy():
-    script = "import sys; import whatchanged.__main__ as m; m.parser(); "
-    script += "print('numpy' in sys.modules, 'torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "False"]
-
-
-def test_stderr_is_swallowed_unless_something_fails(capfd):
-    with quiet_stderr():
-        os.write(2, b"hello from compiled code")
-    assert capfd.readouterr().err == ""
-
-    def fail():
-        with quiet_stderr():
-            os.write(2, b"what was wrong")
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        fail()
-    assert capfd.readouterr().err == "what was wrong"
-
-
-def test_the_lock_holds_the_tested_versions():
-    """requirements.lock: those of constraints.txt, with hashes, and the licences of docs/licences.md cover them."""
-
-    def pins(text):
-        return {name.lower().replace("_", "-"): version for name, version in re.findall(r"^(\S+)==(\S+)", text, re.M)}
-
-    tested = pins((ROOT / "constraints.txt").read_text())
-    lock = (ROOT / "requirements.lock").read_text()
-    entries = re.split(r"^(?=[^\s#])", lock, flags=re.M)[1:]
-    assert all("--hash=sha256:" in entry for entry in entries)
-    locked = pins(lock)
-    assert {name: locked.get(name) for name in tested} == tested
-    listed = {
-        name.lower().replace("_", "-")
-        for name in re.findall(r"^\| (\S+)", (ROOT / "docs/licences.md").read_text(), re.M)
-    }
-    assert set(tested) <= listed

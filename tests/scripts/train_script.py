@@ -15,6 +15,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from helpers import training
+from helpers.training import checkpoints
 
 parser = argparse.ArgumentParser()
 parser.add_argument("folder")
@@ -63,7 +64,7 @@ else:
     model = torch.nn.Sequential(convolution, *extra, torch.nn.Flatten(), head)
 
 if options.die == "save":
-    written, write = [], training.write_json
+    written, write = [], checkpoints.write_json
 
     def write_and_die(path, value):
         written.append(path)
@@ -71,7 +72,7 @@ if options.die == "save":
             die()
         return write(path, value)
 
-    training.write_json = write_and_die
+    checkpoints.write_json = write_and_die
 
 
 def jitter(batch):

@@ -1,11 +1,18 @@
-"""What every module does to an image array."""
+"""Images of every kind are read right, and what is no image is refused with one sentence that names the file."""
 
+from __future__ import annotations
+
+import io
 import os
 
 import cv2
+import numpy as np
 import pytest
+from PIL import Image
+from support import save_picture
 
-from whatchanged.images import one_a_core
+from helpers.photographs import photograph
+from whatchanged.images import ImageError, one_a_core, read_image, read_pair
 
 
 def test_opencv_shares_no_picture_among_cores_within_the_pool_and_does_again_after_it():
@@ -22,3 +29,91 @@ def test_opencv_shares_no_picture_among_cores_within_the_pool_and_does_again_aft
         assert cv2.getNumThreads() == 3
     finally:
         cv2.setNumThreads(before)
+
+
+PHOTO = photograph("coffee")[:60, :80]
+
+
+def test_color_and_gray(tmp_path):
+    assert np.array_equal(read_image(save_picture(tmp_path / "a.png", PHOTO)), PHOTO)
+    gray = PHOTO[..., 0].copy()
+    assert np.array_equal(read_image(save_picture(tmp_path / "b.png", gray)), np.repeat(gray[..., None], 3, 2))
+
+
+def test_transparent_pixels_lie_on_white(tmp_path):
+    image = np.dstack([PHOTO, np.full(PHOTO.shape[:2], 255, np.uint8)])
+    image[:10, :, 3] = 0
+    image[10:20, :, 3] = 51
+    found = read_image(save_picture(tmp_path / "a.png", image))
+    assert (found[:10] == 255).all()
+    assert np.abs(found[10:20].astype(float) - (0.2 * PHOTO[10:20] + 0.8 * 255)).max() <= 1
+    assert np.array_equal(found[20:], PHOTO[20:])
+
+
+def test_16_bit_gray_is_scaled(tmp_path):
+    values = np.linspace(0, 65535, 256 * 4).astype(np.uint16).reshape(32, 32)
+    found = read_image(save_picture(tmp_path / "a.png", values))
+    assert np.abs(found[..., 1] - values / 257.0).max() <= 0.5
+
+
+def test_16_bit_color_is_scaled(tmp_path):
+    import cv2
+
+    values = (PHOTO.astype(np.uint16) * 257)[..., ::-1]
+    cv2.imwrite(str(tmp_path / "a.png"), values)
+    assert np.array_equal(read_image(tmp_path / "a.png"), PHOTO)
+
+
+def test_palette(tmp_path):
+    image = Image.fromarray(PHOTO).quantize(64)
+    image.save(tmp_path / "a.png")
+    assert np.array_equal(read_image(tmp_path / "a.png"), np.array(image.convert("RGB")))
+
+
+@pytest.mark.parametrize(("tag", "turned"), [(3, np.rot90(PHOTO, 2)), (6, np.rot90(PHOTO, -1)), (8, np.rot90(PHOTO))])
+def test_exif_rotation(tmp_path, tag, turned):
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    found = read_image(save_picture(tmp_path / "a.png", PHOTO, exif=exif))
+    assert np.array_equal(found, turned)
+
+
+def test_bad_files_are_named(tmp_path):
+    data = io.BytesIO()
+    Image.fromarray(PHOTO).save(data, "png")
+    whole = tmp_path / "whole.jpg"
+    save_picture(whole, PHOTO)
+    files = {
+        "absent.png": (None, "does not exist"),
+        "empty.png": (b"", r"is empty \(0 bytes\)"),
+        "text.png": (b"hello, this is no image", "is not an image"),
+        "cut.png": (data.getvalue()[: len(data.getvalue()) // 2], "is damaged"),
+        "cut.jpg": (whole.read_bytes()[: whole.stat().st_size // 2], "is damaged"),
+    }
+    for name, (content, message) in files.items():
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(ImageError, match=f"{name} {message}"):
+            read_image(tmp_path / name)
+    with pytest.raises(ImageError, match="is not a file"):
+        read_image(tmp_path)
+
+
+def test_a_pair_is_read_like_two_pictures(tmp_path):
+    gray = np.arange(4800, dtype=np.uint16).reshape(60, 80) * 13
+    paths = save_picture(tmp_path / "a.png", PHOTO), save_picture(tmp_path / "b.png", gray)
+    before, after = read_pair(*paths)
+    assert np.array_equal(before, PHOTO)
+    assert np.array_equal(after, read_image(paths[1]))
+    assert before.flags.writeable
+    with pytest.raises(ImageError, match=r"none.png does not exist"):
+        read_pair(paths[0], tmp_path / "none.png")
+
+
+def test_too_many_pixels_are_refused(tmp_path, monkeypatch):
+    path = save_picture(tmp_path / "a.png", PHOTO)
+    with pytest.raises(ImageError, match="80x60 pixels: at most 1,000"):
+        read_image(path, max_pixels=1000)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow refuses before it tells the size
+    with pytest.raises(ImageError, match="has more than 200 pixels: at most 150 are read"):
+        read_image(path, max_pixels=150)

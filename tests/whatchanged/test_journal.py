@@ -7,10 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 
 import pytest
-from support import ROOT
+from support import SCRIPTS
 
 from whatchanged.journal import Journal
 
@@ -48,23 +47,11 @@ def test_a_second_run_goes_on_and_tries_errors_again(tmp_path):
 
 def test_a_kill_costs_the_record_in_work(tmp_path):
     path = tmp_path / "out.json"
-    script = """
-        import os, signal
-        from whatchanged.journal import Journal
-        with Journal("out.json", "pairs", {"model": "a"}, key=lambda record: record["id"]) as one:
-            for number in one.missing(range(5)):
-                if number == 3 and not os.environ.get("ALL"):
-                    print('{"id": 3, "sa', end="", file=one._file, flush=True)  # killed while it writes
-                    os.kill(os.getpid(), signal.SIGKILL)
-                one.add({"id": number, "by": os.getpid()})
-            one.finish(range(5))
-    """
-    command = [sys.executable, "-c", textwrap.dedent(script)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    first = subprocess.run(command, cwd=tmp_path, env=environment, check=False)
+    command = [sys.executable, str(SCRIPTS / "journal_script.py")]
+    first = subprocess.run(command, cwd=tmp_path, check=False)
     assert first.returncode == -signal.SIGKILL
     assert not path.exists()
-    subprocess.run(command, cwd=tmp_path, env=environment | {"ALL": "1"}, check=True)
+    subprocess.run(command, cwd=tmp_path, env=os.environ | {"ALL": "1"}, check=True)
     records = json.loads(path.read_text())["pairs"]
     assert [record["id"] for record in records] == list(range(5))
     assert len({record["by"] for record in records[:3]}) == 1

@@ -3,8 +3,6 @@
 import itertools
 import json
 import logging
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,9 +11,10 @@ from pathlib import Path
 
 import dask
 import pytest
+from comparisons import beginning, dying_once, odd, poisonous
 from dask.distributed import LocalCluster
 from pyarrow import parquet
-from support import dask_cluster
+from support import ROOT, dask_cluster
 
 from helpers import scenes
 from whatchanged import many
@@ -24,7 +23,7 @@ from whatchanged.detection import detect
 from whatchanged.images import read_image, write_image
 from whatchanged.pairs import find_pairs
 
-ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")
@@ -89,26 +88,10 @@ def test_a_pair_that_cannot_be_read_is_kept_apart_and_tried_again(pairs, tmp_pat
     assert Counter((row["before"], row["after"]) for row in rows(tmp_path / "out")) == Counter(pairs)
 
 
-def odd(before, after, options):
-    """A comparison with a defect of its own."""
-    if before == "3":
-        raise KeyError("three")
-    return {"before": before, "after": after, "similarity": 1.0, "regions": []}
-
-
 def test_an_error_that_nobody_foresaw_costs_its_own_pair_only(tmp_path, scheduler):
     numbers = [(str(index), str(index)) for index in range(40)]
     outcome = many.compare_pairs(numbers, tmp_path, scheduler=scheduler, announce=print, compare=odd)
     assert (outcome.same, outcome.bad) == (39, [("3", "3", "KeyError: 'three'")])
-
-
-def dying_once(before, after, options):
-    """Kills the worker's process at one pair, the first time."""
-    flag = Path(options["flag"])
-    if before == "17" and not flag.exists():
-        flag.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return {"before": before, "after": after, "similarity": 1.0, "regions": []}
 
 
 def test_the_pairs_of_a_killed_worker_are_done_again(tmp_path):
@@ -127,13 +110,6 @@ def test_a_worker_that_is_long_in_coming_back_is_not_given_up(tmp_path):
         task = client.submit(dying_once, "17", "17", {"flag": str(tmp_path / "flag")})
         assert task.result(timeout=60)["before"] == "17"
     assert (tmp_path / "flag").exists(), "no worker was killed"
-
-
-def poisonous(before, after, options):
-    """Kills whatever process looks at one pair."""
-    if before == "17":
-        os.kill(os.getpid(), signal.SIGKILL)
-    return {"before": before, "after": after, "similarity": 1.0, "regions": []}
 
 
 def test_a_pair_that_kills_every_worker_is_kept_apart_and_no_other(tmp_path):
@@ -221,13 +197,6 @@ def test_bad_flags(pairs, tmp_path, capsys, flags, message):
 def test_workers_without_pairs(capsys):
     assert main(["diff", "a.png", "b.png", "--workers", "2"]) == 2
     assert "--workers and --scheduler go with --pairs" in capsys.readouterr().err
-
-
-def beginning(before, after, options):
-    """Takes a while, and answers when it began."""
-    began = time.time()
-    time.sleep(0.3)
-    return {"before": before, "after": after, "similarity": began, "regions": []}
 
 
 def test_workers_that_come_later_get_their_share(tmp_path, monkeypatch):

@@ -175,6 +175,7 @@ def test_weights_of_another_network_are_refused():
         dbt.build("course", weights="nowhere.pt")
 
 
+@pytest.mark.process
 def test_killed_after_an_epoch_and_resumed_ends_with_the_same_metrics(tmp_path):
     pairs = write_dataset(tmp_path / "pairs", (scenes.subtle_pair(0, index, size=48) for index in range(36)))
 

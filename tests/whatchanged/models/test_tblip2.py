@@ -6,13 +6,12 @@ import signal
 import subprocess
 import sys
 
-import cv2
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from support import SCRIPTS
+from tiny_tblip2 import sides, small
 from transformers import Blip2Config, Blip2ForConditionalGeneration
 
 from helpers import scenes, training
@@ -20,31 +19,8 @@ from helpers.captioned import PreparedPairs
 from whatchanged.models import caption_loss, tblip2
 from whatchanged.models.blip2 import load_blip2, small_blip2
 from whatchanged.models.caption_loss import CaptionLoss
-from whatchanged.models.describer import Describer, load_best_model
 from whatchanged.models.tblip2 import EnhancedDiffBLIP2
 from whatchanged.tolerance import change_map
-
-CHANGES = (0, 1, 2, 1)
-
-
-@pytest.fixture(scope="module")
-def pairs():
-    return [scenes.scene_pair(3, i, size=48, changes=(count, count)) for i, count in enumerate(CHANGES)]
-
-
-def small(pairs, **options):
-    torch.manual_seed(0)
-    words = [caption for pair in pairs for caption in pair.captions]
-    blip2, processor = small_blip2(words, image_size=48, dim=64)
-    options = {"min_samples": 4, "freeze_vision": False, "lora": 0, "align_dim": 32} | options
-    model = EnhancedDiffBLIP2(blip2, processor, **options).eval()
-    for parameter in (model.fusion_layer.self_attn.out_proj.weight, model.fusion_layer.linear2.weight):
-        torch.nn.init.normal_(parameter, std=0.1)  # as after some training: it begins as zero
-    return model
-
-
-def sides(pairs):
-    return [pair.before for pair in pairs], [pair.after for pair in pairs]
 
 
 @pytest.mark.parametrize(("streams", "globals_"), [("two", 4), ("one", 2)])
@@ -183,24 +159,6 @@ def test_features_of_a_frozen_encoder_are_kept(pairs):
         caption_loss.flipped(batch)
 
 
-def test_flipped_pairs_have_the_clusters_of_the_flipped_map(pairs):
-    model = small(pairs)
-    pair = model.prepare(pairs[2].before, pairs[2].after)
-    batch = {name: value.expand(32, *value.shape) for name, value in pair.items()}
-    torch.manual_seed(0)
-    out = caption_loss.flipped(batch)
-    over = [bool((one != pair["before"]).any()) for one in out["before"]]
-    assert 4 < sum(over) < 28
-    detector = model.diff_detector
-    for row, yes in enumerate(over):
-        for name in ("before", "after", "map"):
-            assert torch.equal(out[name][row], pair[name].flip(-2) if yes else pair[name])
-        table = detector.table([detector.clusters(out["map"][row].float().numpy())], out["map"][row : row + 1])
-        assert torch.equal(out["present"][row], table["present"][0])
-        assert torch.allclose(out["squares"][row], table["squares"][0], atol=1e-3)
-        assert torch.allclose(out["geometry"][row], table["geometry"][0], atol=1e-5)
-
-
 def test_parameter_groups_hold_each_weight_once_and_the_new_ones_run_ten_times_as_fast(pairs):
     model = small(pairs, lora=4, freeze_vision=True)
     groups = {group["name"]: group for group in model.parameter_groups(3e-5)}
@@ -213,15 +171,6 @@ def test_parameter_groups_hold_each_weight_once_and_the_new_ones_run_ten_times_a
     assert inside
     assert all("lora_" in name for name in inside)
     assert not any("vision_model" in name for name in trained)
-
-
-def test_the_weight_of_the_contrast_follows_the_schedule():
-    loss = CaptionLoss()
-    seen = []
-    for epoch in range(10):
-        loss.start_epoch(epoch)
-        seen.append(loss.weights()["itc"])
-    assert seen == [1.5] * 4 + [1.0] * 4 + [0.7] * 2
 
 
 def prepared(model, count=8, draw=True):
@@ -306,44 +255,6 @@ def test_a_damaged_model_is_refused(pairs, tmp_path):
         EnhancedDiffBLIP2.from_pretrained(tmp_path)
 
 
-def test_a_describer_reads_the_strongest_clusters(pairs, tmp_path):
-    with pytest.raises(ValueError, match="no trained model in .*absent: `make course NOTEBOOK=05` trains one"):
-        Describer(tmp_path / "absent")
-    model = small(pairs)
-    describe = Describer(model.save_pretrained(tmp_path), max_new_tokens=8)
-    before, after = pairs[2].before, pairs[2].after
-    assert describe(before, after) == model.generate([before], [after], max_new_tokens=8)[0]
-    kept = [model.prepare(before, after, most)["present"].sum().item() for most in (None, 1, 0)]
-    assert kept[0] >= 2, "two changes, two clusters"
-    assert kept[1:] == [1, 0]
-    found = describe.difference(before, after)
-    clusters = model.diff_detector.clusters(found.map * 255)
-    assert [one.area for one in found.regions] == [one.area for one in clusters]
-    assert found.boxes.tolist() == [list(one.box) for one in clusters]
-    large = [cv2.resize(one, (96, 144), interpolation=cv2.INTER_NEAREST) for one in (before, after)]
-    for region, grown in zip(found.regions, describe.difference(*large).regions, strict=True):
-        assert (grown.width, grown.height) == pytest.approx((2 * region.width, 3 * region.height), rel=0.25)
-
-
-def test_the_best_weights_are_loaded_whole_or_not_at_all(pairs, tmp_path):
-    model, other = small(pairs), small(pairs)
-    with torch.no_grad():
-        other.absent.add_(1)
-    with pytest.raises(ValueError, match="best.safetensors does not exist: train with validation data first"):
-        load_best_model(model, tmp_path)
-    save_file({name: value.clone() for name, value in other.state_dict().items()}, tmp_path / "best.safetensors")
-    assert torch.equal(load_best_model(model, tmp_path).absent, other.absent)
-    save_file({"absent": other.absent.detach().clone()}, tmp_path / "best.safetensors")
-    with pytest.raises(RuntimeError, match="Missing key"):
-        load_best_model(model, tmp_path)
-
-
-def test_a_model_that_is_nowhere_is_named(monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # the variable is read at import only
-    with pytest.raises(ValueError, match="MODEL_NAME is 'nobody/no-such-model': it is neither a folder"):
-        load_blip2("nobody/no-such-model")
-
-
 def test_full_size_on_paper():
     """blip2-opt-2.7b by its published configuration, without a byte of weights: tokens, adapters and groups."""
     text = {"model_type": "opt", "hidden_size": 2560, "num_hidden_layers": 32, "num_attention_heads": 32}
@@ -381,6 +292,7 @@ def test_full_size_on_paper():
     assert all(weight.is_meta for weight in model.parameters())
 
 
+@pytest.mark.process
 def test_killed_in_the_middle_of_an_epoch_and_resumed_gives_the_same_weights(tmp_path):
     def run(name, folder, *flags, expect=0):
         output = tmp_path / f"{name}.pt"

@@ -1,0 +1,90 @@
+"""Killed and resumed, a training ends bit for bit as the undisturbed one; another run is refused."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+import torch
+from training_runs import Points, fit, run, same_bits
+
+from helpers import training
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("moment", ["step", "save"])
+def test_killed_and_resumed_is_bit_for_bit_the_same(tmp_path, moment):
+    whole = run(tmp_path, "whole")
+    folder = tmp_path / "killed"
+    assert run(tmp_path, "killed", "--die", moment, folder=folder, expect=-signal.SIGKILL) is None
+    left = sorted(path.name for path in folder.glob("checkpoint-*"))
+    assert left
+    assert any(name.endswith(".part") for name in left) == (moment == "save"), left
+    resumed = run(tmp_path, "resumed", "--resume", folder=folder)
+    assert same_bits(whole, resumed)
+    assert whole["history"] == resumed["history"]
+    assert not list(folder.glob("*.part"))
+
+
+def test_two_runs_at_once_in_one_folder_are_refused(tmp_path):
+    data = torch.utils.data.TensorDataset(torch.randn(8, 4), torch.arange(8) % 2)
+
+    def fit(loss=training.classification):
+        return training.fit(
+            torch.nn.Linear(4, 2), data, epochs=1, batch_size=4, folder=tmp_path, loss=loss, progress=False
+        )
+
+    def meanwhile(model, batch):
+        with pytest.raises(ValueError, match="is being written by another run: wait for it, or choose another place"):
+            fit()
+        return training.classification(model, batch)
+
+    assert len(fit(meanwhile).epochs) == 1
+    assert len(fit().epochs) == 1
+
+
+@pytest.mark.process
+def test_resume_replays_no_sample_and_continues_the_random_state(tmp_path):
+    """The killed run stopped in the middle of an epoch: only the samples after its checkpoint are read again."""
+    folder, seen = tmp_path / "killed", tmp_path / "seen"
+    seen.mkdir()
+    run(tmp_path, "killed", "--die", "step", folder=folder, expect=-signal.SIGKILL)
+    progress = json.loads((sorted(folder.glob("checkpoint-*"))[-1] / "progress.json").read_text())
+    assert progress["epoch"] == 2
+    assert 0 < progress["step"] < 9
+    run(tmp_path, "resumed", "--resume", "--seen", str(seen), folder=folder)
+    read = (seen / "0.txt").read_text().split()
+    assert len(read) == len(set(read)) < 130
+
+
+@pytest.mark.process
+def test_resuming_a_finished_run_changes_nothing(tmp_path):
+    first = run(tmp_path, "first", folder=tmp_path / "run")
+    again = run(tmp_path, "again", "--resume", folder=tmp_path / "run")
+    assert same_bits(first, again)
+    assert first["history"] == again["history"]
+
+
+@pytest.mark.process
+def test_resume_on_another_number_of_processes(tmp_path):
+    folder = tmp_path / "run"
+    whole = run(tmp_path, "whole", "--plain", "--epochs", "2")
+    run(tmp_path, "first", "--plain", "--epochs", "1", folder=folder, processes=2)
+    resumed = run(tmp_path, "second", "--plain", "--epochs", "2", "--resume", folder=folder)
+    for name, value in whole["weights"].items():
+        torch.testing.assert_close(resumed["weights"][name], value, atol=1e-5, rtol=1e-4)
+
+
+def test_resume_refuses_another_run(tmp_path):
+    fit(folder=tmp_path)
+    with pytest.raises(training.TrainingError, match="had batch_size=16 and this one has batch_size=8: resume it with"):
+        fit(folder=tmp_path, resume=True, batch_size=8)
+    with pytest.raises(training.TrainingError, match="had samples=64 and this one has samples=32"):
+        fit(folder=tmp_path, resume=True, train=Points(32))
+    model, history = fit(folder=tmp_path, resume=True, epochs=3)
+    assert len(history.epochs) == 3, "more epochs are welcome where no schedule depends on their number"
+    assert len(list(tmp_path.glob("checkpoint-*"))) == training.KEPT_CHECKPOINTS
+    _, history = fit(folder=tmp_path, epochs=1)
+    assert len(history.epochs) == 1, "without resume a run starts anew"
+    assert len(list(tmp_path.glob("checkpoint-*"))) == 1

@@ -1,0 +1,108 @@
+"""Notebooks on other data than their own, executed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import nbformat
+import pandas
+import pytest
+from PIL import Image
+from support import ROOT, read_notebook, run_offline
+
+from helpers import scenes
+from helpers.changes import write_dataset
+
+
+@pytest.mark.slow
+@pytest.mark.own_data
+@pytest.mark.real
+def test_resnet18_on_real_photographs(real_data, tmp_path):
+    """Cracks in brickwork: the notebook runs as it is, and compares both starts over five folds, with intervals."""
+    folder = real_data / "brickwork-cracks"
+    process = run_offline(ROOT / "notebooks" / "02_resnet18_defects.ipynb", tmp_path, "-p", "DATA_DIR", str(folder))
+    assert process.returncode == 0, process.stdout + process.stderr
+    output = tmp_path / "02_resnet18_defects"
+    assert json.loads((output / "metrics.json").read_text())["fine-tuned accuracy over guessing"]["passed"]
+    measured = json.loads((output / "cross_validation.json").read_text())
+    assert measured.keys() == {"from textures", "from scratch"}
+    printed = nbformat.writes(read_notebook(tmp_path / "02_resnet18_defects.ipynb"))
+    for name, interval in measured.items():
+        assert interval["low"] < interval["value"] < interval["high"]
+        assert interval["low"] > 0.85, "either start learns real cracks from 316 photographs"
+        assert f"{name:<14} {interval['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]" in printed
+
+
+@pytest.mark.slow
+@pytest.mark.own_data
+def test_dbt_resnet50_on_pairs_of_ones_own(tmp_path):
+    """One folder without splits, and a CSV file of pairs to judge, one of them broken."""
+    pairs = (scenes.subtle_pair(0, index, size=64, things=(1, 2), nuisance=None) for index in range(360))
+    folder = write_dataset(tmp_path / "mine", pairs)
+    lines = ["before,after", "mine/before/000001.png,mine/after/000001.png", "mine/before/000002.png,none.png"]
+    (tmp_path / "inbox.csv").write_text("\n".join(lines))
+    given = {"DATA_DIR": folder, "INBOX": tmp_path / "inbox.csv", "IMAGE_SIZE": 64, "EPOCHS": 8}
+    arguments = [part for name, value in given.items() for part in ("-p", name, str(value))]
+    process = run_offline(ROOT / "notebooks" / "03_dbt_resnet50.ipynb", tmp_path, *arguments)
+    assert process.returncode == 0, process.stdout + process.stderr
+    output = tmp_path / "03_dbt_resnet50"
+    measured = json.loads((output / "metrics.json").read_text())
+    assert measured["mean accuracy over guessing"]["passed"]
+    assert measured["attention points at the change"]["passed"]
+    first, second = pandas.read_csv(output / "inbox.csv").to_dict("records")
+    assert isinstance(first["changed"], str)
+    assert "none.png does not exist" in second["error"]
+
+
+@pytest.mark.slow
+@pytest.mark.own_data
+@pytest.mark.real
+def test_dual_attention_on_real_photographs_with_csv_files(real_data, tmp_path):
+    """Cracks in brickwork, laid out as the original's pictures: the notebook runs as it is, and gives an interval.
+
+    Without EPOCHS it would train each network for eighteen, which takes more than twice as long.
+    """
+    folder = tmp_path / "bricks"
+    for label, name in enumerate(("Negative", "Positive")):
+        (folder / str(label)).mkdir(parents=True)
+        photographs = sorted((real_data / "brickwork-cracks" / name).iterdir())
+        for path in photographs:
+            shutil.copyfile(path, folder / str(label) / f"{name}_{path.name}")
+        rows = [f"{name}_{path.name},{label}" for path in photographs]
+        (folder / f"{label}.csv").write_text("\n".join(["image_name,target", *rows]))
+    given = ["-p", "DATA_DIR", str(folder), "-p", "EPOCHS", "4"]
+    process = run_offline(ROOT / "notebooks" / "04_keras_dual_attention.ipynb", tmp_path, *given)
+    assert process.returncode == 0, process.stdout + process.stderr
+    output = tmp_path / "04_keras_dual_attention"
+    assert json.loads((output / "metrics.json").read_text())["test accuracy over guessing"]["passed"]
+    measured = json.loads((output / "results.json").read_text())
+    printed = nbformat.writes(read_notebook(tmp_path / "04_keras_dual_attention.ipynb"))
+    for interval in measured["accuracy"].values():
+        assert interval["low"] <= interval["value"] <= interval["high"]
+        assert f"{interval['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]" in printed
+
+
+@pytest.mark.slow
+@pytest.mark.own_data
+def test_t_blip2_on_pairs_of_ones_own(tmp_path):
+    """A folder in Spot-the-Diff's format: trained for an epoch, then judged again from what was saved."""
+    folder = tmp_path / "mine"
+    for number, (part, count) in enumerate((("train", 64), ("val", 8), ("test", 8))):
+        (folder / part).mkdir(parents=True)
+        records = []
+        for index in range(count):
+            pair = scenes.scene_pair(number, index, changes=(index % 3, index % 3))
+            for name, picture in ((f"{number}{index:03}", pair.before), (f"{number}{index:03}_2", pair.after)):
+                Image.fromarray(picture).save(folder / part / f"{name}.png")
+            records.append({"img_id": f"{number}{index:03}", "sentences": list(pair.captions)})
+        (folder / f"{part}.json").write_text(json.dumps(records))
+    given = ["-p", "DATA_DIR", str(folder), "-p", "EPOCHS", "1", "-p", "ABLATION_EPOCHS", "0"]
+    said = []
+    for more in ([], ["-p", "MODE", "test"]):
+        process = run_offline(ROOT / "notebooks" / "05_t_blip2.ipynb", tmp_path, *given, *more)
+        assert process.returncode == 0, process.stdout + process.stderr
+        measured = json.loads((tmp_path / "05_t_blip2" / "results.json").read_text())
+        said.append(measured["scores"]["T-BLIP2"])
+        assert measured["pairs"] == 8
+    assert said[0] == pytest.approx(said[1]), "the model in CHECKPOINT is the one that was trained"

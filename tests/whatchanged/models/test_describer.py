@@ -1,0 +1,43 @@
+"""A trained model that describes; the best weights, whole or not at all."""
+
+from __future__ import annotations
+
+import cv2
+import pytest
+import torch
+from safetensors.torch import save_file
+from tiny_tblip2 import small
+
+from whatchanged.models.describer import Describer, load_best_model
+
+
+def test_a_describer_reads_the_strongest_clusters(pairs, tmp_path):
+    with pytest.raises(ValueError, match="no trained model in .*absent: `make course NOTEBOOK=05` trains one"):
+        Describer(tmp_path / "absent")
+    model = small(pairs)
+    describe = Describer(model.save_pretrained(tmp_path), max_new_tokens=8)
+    before, after = pairs[2].before, pairs[2].after
+    assert describe(before, after) == model.generate([before], [after], max_new_tokens=8)[0]
+    kept = [model.prepare(before, after, most)["present"].sum().item() for most in (None, 1, 0)]
+    assert kept[0] >= 2, "two changes, two clusters"
+    assert kept[1:] == [1, 0]
+    found = describe.difference(before, after)
+    clusters = model.diff_detector.clusters(found.map * 255)
+    assert [one.area for one in found.regions] == [one.area for one in clusters]
+    assert found.boxes.tolist() == [list(one.box) for one in clusters]
+    large = [cv2.resize(one, (96, 144), interpolation=cv2.INTER_NEAREST) for one in (before, after)]
+    for region, grown in zip(found.regions, describe.difference(*large).regions, strict=True):
+        assert (grown.width, grown.height) == pytest.approx((2 * region.width, 3 * region.height), rel=0.25)
+
+
+def test_the_best_weights_are_loaded_whole_or_not_at_all(pairs, tmp_path):
+    model, other = small(pairs), small(pairs)
+    with torch.no_grad():
+        other.absent.add_(1)
+    with pytest.raises(ValueError, match="best.safetensors does not exist: train with validation data first"):
+        load_best_model(model, tmp_path)
+    save_file({name: value.clone() for name, value in other.state_dict().items()}, tmp_path / "best.safetensors")
+    assert torch.equal(load_best_model(model, tmp_path).absent, other.absent)
+    save_file({"absent": other.absent.detach().clone()}, tmp_path / "best.safetensors")
+    with pytest.raises(RuntimeError, match="Missing key"):
+        load_best_model(model, tmp_path)

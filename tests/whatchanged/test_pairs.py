@@ -1,0 +1,38 @@
+"""Pairs are found by their names, or in a CSV file."""
+
+from __future__ import annotations
+
+import pytest
+from support import save_picture
+
+from helpers.photographs import photograph
+from whatchanged.pairs import find_pairs
+
+PHOTO = photograph("coffee")[:60, :80]
+
+
+def test_pairs_by_name(tmp_path):
+    for name in ["x_before.png", "x_after.png", "7.png", "7_2.png", "alone.png"]:
+        save_picture(tmp_path / name, PHOTO)
+    for side in ("before", "after"):
+        (tmp_path / side).mkdir()
+        save_picture(tmp_path / side / "k.png", PHOTO)
+    found = [(a.relative_to(tmp_path).as_posix(), b.name) for a, b in find_pairs(tmp_path)]
+    assert found == [("7.png", "7_2.png"), ("before/k.png", "k.png"), ("x_before.png", "x_after.png")]
+
+
+def test_pairs_in_a_csv(tmp_path):
+    table = tmp_path / "pairs.csv"
+    table.write_text("before,after\na.png,b.png\n")
+    assert find_pairs(table) == [(tmp_path / "a.png", tmp_path / "b.png")]
+    table.write_text("before,next\na.png,b.png\n")
+    with pytest.raises(ValueError, match=r"pairs.csv has no column after"):
+        find_pairs(table)
+    table.write_text("before,after\na.png,b.png\nc.png,\n")
+    with pytest.raises(ValueError, match=r"pairs.csv, line 3: give both"):
+        find_pairs(table)
+    with pytest.raises(ValueError, match=r"nothing.csv does not exist"):
+        find_pairs(tmp_path / "nothing.csv")
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ValueError, match="holds no pairs"):
+        find_pairs(tmp_path / "none")
