@@ -151,6 +151,7 @@ def test_without_a_version_it_starts_anew(tmp_path, server, capsys):
     assert [wanted for _, wanted in server.requests] == [None, None]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("moment", ["download", "unpack"])
 def test_a_kill_leaves_nothing_or_the_whole(tmp_path, server, moment):
     server.files["data.zip"] = zipped([*GOOD, *((f"Positive/{i}.png", b"x") for i in range(20_000))])

@@ -15,6 +15,8 @@ from course import notebooks, reports, website
 from course.notebooks import select
 from course.reports import Run
 
+pytestmark = pytest.mark.process
+
 NOTEBOOKS = select("")
 PAGES = website.pages_of(notebooks.NOTEBOOKS)
 FIRST = {place: path for place, path in PAGES.items() if path.name.startswith("01")}

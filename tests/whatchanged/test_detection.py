@@ -21,6 +21,7 @@ from whatchanged.pixels import pixel_difference
 PHOTO = photograph("coffee")
 
 
+@pytest.mark.process
 @pytest.mark.real
 def test_circuit_boards(real_data):
     boards = list(deep_pcb(real_data / "deep-pcb"))
@@ -41,6 +42,7 @@ def test_clipped_white_is_no_change():
     assert detection.detect(after, before, align=False).regions == []
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("condition", list(CONDITIONS))
 def test_best_configuration_in_every_condition(condition):
     def photo(seed, index, *, nuisance, changed):

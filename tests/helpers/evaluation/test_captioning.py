@@ -39,6 +39,7 @@ def directly(references, candidates):
     return dict(zip(PLAIN, [*bleu, *others, Cider().compute_score(truth, given)[0]], strict=True))
 
 
+@pytest.mark.process
 @java
 def test_scores_are_those_of_the_package():
     references, candidates = generated()
@@ -49,6 +50,7 @@ def test_scores_are_those_of_the_package():
     assert found.each["CIDEr-D"].mean() == pytest.approx(found["CIDEr-D"])
 
 
+@pytest.mark.process
 @java
 @pytest.mark.real
 def test_scores_of_real_sentences_are_those_of_the_package(real_data):
@@ -61,6 +63,7 @@ def test_scores_of_real_sentences_are_those_of_the_package(real_data):
     assert dict(found) == pytest.approx(directly(references, candidates), abs=1e-6)
 
 
+@pytest.mark.process
 @java
 def test_every_reference_counts():
     references = {"a": ["the red ball is gone", "a dog runs"], "b": ["the sky is blue"]}
@@ -72,6 +75,7 @@ def test_every_reference_counts():
     assert both["BLEU-1"] > one["BLEU-1"]
 
 
+@pytest.mark.process
 @java
 def test_odd_captions_do_not_shift_the_others(capfd):
     """An empty one, one with line breaks, one with the separator of METEOR; and nothing is printed."""
@@ -84,6 +88,7 @@ def test_odd_captions_do_not_shift_the_others(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.process
 @java
 def test_spice_without_its_models_is_absent_and_the_rest_is_there(monkeypatch, tmp_path):
     def nowhere(library, downloaded, place=captioning._place_spice_models):

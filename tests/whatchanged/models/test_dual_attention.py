@@ -73,6 +73,7 @@ def test_spatial_attention_begins_with_each_place_itself(features):
     assert found == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("branch", ["resnet", "cnn"])
 def test_each_place_of_a_branch_is_centered_on_its_pixel(branch):
     """The pixels that move the features of place (4, 4) most lie, on average, around (32, 32)."""
@@ -162,6 +163,7 @@ def test_the_resnet_is_cut_at_its_stride():
         )
 
 
+@pytest.mark.process
 def test_weights_of_a_file_and_weights_that_are_not_there(tmp_path, monkeypatch):
     source = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(32, 32, 3))
     source.save_weights(tmp_path / "resnet.weights.h5")
