@@ -123,6 +123,7 @@ def test_a_killed_training_goes_on_with_the_next_epoch(tmp_path):
     assert best.output_shape == (None, 1)
 
 
+@pytest.mark.process
 def test_the_learning_rate_falls_by_plan(data, tmp_path):
     model = dual.build(32, resnet=False)
     model.compile(optimizer=keras.optimizers.Adam(0.01), loss="binary_crossentropy", metrics=["accuracy"])
@@ -154,6 +155,7 @@ def test_on_a_cpu_the_strategy_changes_nothing():
     assert keras.mixed_precision.global_policy().name == before == "float32"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("capability", "policy"), [((9, 0), "mixed_bfloat16"), ((7, 5), "mixed_float16")])
 def test_a_gpu_computes_in_mixed_precision(monkeypatch, capability, policy):
     """With a GPU that only reports what it can; the model then trains on the CPU in that precision."""

@@ -109,6 +109,7 @@ def test_no_input_crashes_and_every_box_lies_in_the_picture(data, method, align)
         assert 0 <= region.y < region.y + region.height <= before.shape[0]
 
 
+@pytest.mark.process
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10**6),

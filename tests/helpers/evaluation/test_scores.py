@@ -31,6 +31,7 @@ def test_binary_score_is_that_of_scikit_learn(predictions):
         assert one.low < one.value < one.high
 
 
+@pytest.mark.process
 def test_bootstrap_interval_is_that_of_scipy_and_of_the_formula(predictions):
     from scipy import stats
     from sklearn.metrics import accuracy_score
@@ -112,6 +113,7 @@ def many_labels(count=300, seed=0):
     return labels, np.clip(labels * 0.5 + 0.25 + rng.normal(0, 0.25, labels.shape), 0, 1)
 
 
+@pytest.mark.process
 def test_multi_label_score_agrees_with_scikit_learn():
     from sklearn import metrics
 

@@ -50,6 +50,7 @@ class Rows(torch.nn.Module):
         return self.out(self.table.weight[places].tanh().cumsum(dim=1).mean(dim=1))
 
 
+@pytest.mark.process
 def test_two_trainings_are_bit_for_bit_the_same():
     drawn = torch.Generator().manual_seed(0)
     data = [(torch.randint(8, (2000,), generator=drawn), place % 2) for place in range(64)]
