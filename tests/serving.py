@@ -1,13 +1,11 @@
-"""An HTTP server on loopback that breaks off and lies as it is told, and an archive for it to serve."""
+"""An HTTP server on loopback that breaks off and lies as it is told, and what an archive for it to serve holds."""
 
 from __future__ import annotations
 
 import http.server
-import io
 import json
 import os
 import threading
-import zipfile
 
 PICTURE = os.urandom(300_000)
 
@@ -64,25 +62,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             threading.Event().wait(server.slow)  # not time.sleep, which the tests take away from the downloader
 
 
-def zipped(entries):
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in entries:
-            archive.writestr(name, content)
-    return data.getvalue()
-
-
 GOOD = [("Positive/a.png", PICTURE), ("Positive/b.png", b"b" * 1000), ("Negative/", b""), ("Negative/c.png", b"c")]
 
 
-def registry(tmp_path, server, *, names=("data.zip",), urls=None, hash=None, unpacks_to=("Positive/a.png",), size=None):
-    sources = [
-        {"name": name, "urls": urls or [server.url(name)], "unpacks_to": unpacks_to, "hash": hash, "size": size}
-        for name in names
-    ]
-    entry = {"title": "test", "licence": "CC0", "citation": "nobody", "page": "none", "sources": sources}
+def registry(tmp_path, server, *, names=("data.zip",), urls=None, name="set", entry=None, **source):
+    """A registry with one data set; `entry` holds more of its fields, `source` those of each of its files."""
+    source = {"unpacks_to": ["Positive/a.png"]} | source
+    sources = [{"name": one, "urls": urls or [server.url(one)]} | source for one in names]
+    whole = {"title": "test", "licence": "CC0", "citation": "nobody", "page": "none", "sources": sources}
     path = tmp_path / "registry.json"
-    path.write_text(json.dumps({"set": entry}))
+    path.write_text(json.dumps({name: whole | (entry or {})}))
     return path
 
 

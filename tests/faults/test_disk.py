@@ -9,8 +9,9 @@ import subprocess
 import sys
 
 import pytest
+from archived import zipped
 from pyarrow import parquet
-from serving import GOOD, Server, assert_good, registry, zipped
+from serving import GOOD, Server, assert_good, registry
 from support import ROOT
 from test_kills import pairs  # noqa: F401  a fixture
 from tiny_models import describer

@@ -16,8 +16,9 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from archived import zipped
 from pyarrow import parquet
-from serving import GOOD, Server, assert_good, registry, zipped
+from serving import GOOD, Server, assert_good, registry
 from support import ROOT
 
 from helpers import scenes

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from whatchanged import drawing, images
+from whatchanged.archives import unpack
 from whatchanged.detection import detect
 from whatchanged.images import shrink
 from whatchanged.options import Options
@@ -103,15 +104,10 @@ def lay_out(files: list[str | Path], folder: Path) -> Path:
     ValueError
         Two have the same name; an archive is damaged, unpacks to too much or leaves its folder.
     """
-    from download_and_unzip import DownloadError, unpack
-
     folder.mkdir(parents=True)
     for path in map(Path, files):
         if path.suffix.lower() == ".zip":
-            try:
-                unpack(path, folder, limit=MAX_ARCHIVE)
-            except DownloadError as error:
-                raise ValueError(str(error)) from error
+            unpack(path, folder, limit=MAX_ARCHIVE)
         elif (folder / path.name).exists():
             raise ValueError(f"two files are called {path.name}: give each picture a name of its own")
         else:

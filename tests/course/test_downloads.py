@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import binascii
 import hashlib
-import io
 import json
 import os
 import signal
-import struct
 import subprocess
 import sys
 import tarfile
 import threading
 import time
-import zipfile
 
 import pytest
-from serving import GOOD, PICTURE, Server, assert_good, registry, zipped
+from archived import rarred, tarred, zipped
+from serving import GOOD, PICTURE, Server, assert_good, registry
 from support import ROOT
 
-sys.path.insert(0, str(ROOT))
-import download_and_unzip as fetcher
+from course import downloads
+from download_and_unzip import main
+from whatchanged import archives
 
-BLOCK = fetcher.CHUNK
+BLOCK = downloads.CHUNK
 
 
 @pytest.fixture
@@ -36,37 +34,13 @@ def server():
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(fetcher.time, "sleep", lambda seconds: None)
-
-
-def tarred(*members):
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w:gz") as archive:
-        for member, content in members:
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return data.getvalue()
-
-
-def stored_rar(name, content):
-    """A RAR 3 file with one entry that is stored as it is, after the published format."""
-
-    def block(kind, flags, fields, data=b""):
-        rest = struct.pack("<BHH", kind, flags, 7 + len(fields)) + fields
-        return struct.pack("<H", binascii.crc32(rest) & 0xFFFF) + rest + data
-
-    path = name.encode()
-    fields = struct.pack(
-        "<LLBLLBBHL", len(content), len(content), 3, binascii.crc32(content), 0x5A000000, 20, 0x30, len(path), 0o100644
-    )
-    end = block(0x7B, 0x4000, b"")
-    return b"Rar!\x1a\x07\x00" + block(0x73, 0, bytes(6)) + block(0x74, 0x8000, fields + path, content) + end
+    monkeypatch.setattr(downloads.time, "sleep", lambda seconds: None)
 
 
 def fetch(tmp_path, server, capsys, **options):
     """Run the command in this process; returns its status and what it said on stderr's last line."""
     path = registry(tmp_path, server, **options)
-    status = fetcher.main(["set", "--data-dir", str(tmp_path / "data"), "--registry", str(path)])
+    status = main(["set", "--data-dir", str(tmp_path / "data"), "--registry", str(path)])
     said = capsys.readouterr()
     return status, (said.err.strip().splitlines() or [""])[-1], said.out
 
@@ -100,7 +74,7 @@ def test_fetches_verifies_and_does_nothing_the_second_time(tmp_path, server, cap
 @pytest.mark.parametrize("suffix", ["tar.gz", "rar"])
 def test_other_formats(tmp_path, server, capsys, suffix):
     if suffix == "rar":
-        content = zipped([("Concrete Crack Images.rar", stored_rar("Positive/a.png", PICTURE))])
+        content = zipped([("Concrete Crack Images.rar", rarred("Positive/a.png", PICTURE))])
         name = "data.zip"
     else:
         name, content = "data.tar.gz", tarred((tarfile.TarInfo("Positive/a.png"), PICTURE))
@@ -177,8 +151,8 @@ def test_a_kill_leaves_nothing_or_the_whole(tmp_path, server, moment):
 
 def test_a_second_run_at_the_same_time_is_refused(tmp_path, server, capsys):
     (tmp_path / "data").mkdir()
-    with fetcher.FileLock(tmp_path / "data" / ".set.lock"):
-        script = f"import download_and_unzip as d; d._alone(d.Path({str(tmp_path / 'data')!r}), 'set').__enter__()"
+    with downloads.FileLock(tmp_path / "data" / ".set.lock"):
+        script = f"from course import downloads as d; d._alone(d.Path({str(tmp_path / 'data')!r}), 'set').__enter__()"
         done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "another process is fetching set" in done.stderr
 
@@ -209,15 +183,15 @@ def test_bad_checksum(tmp_path, server, capsys):
 
 def test_disk_full_before_and_during(tmp_path, server, capsys, monkeypatch):
     server.files["data.zip"] = zipped(GOOD)
-    usage = fetcher.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(fetcher.shutil, "disk_usage", lambda path: usage._replace(free=200_100_000))
+    usage = archives.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(archives.shutil, "disk_usage", lambda path: usage._replace(free=200_100_000))
     refused(tmp_path, server, capsys, "free: make room or choose another --data-dir")
     monkeypatch.undo()
 
     def full(*_):
-        raise OSError(fetcher.errno.ENOSPC, "No space left on device")
+        raise OSError(downloads.errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(fetcher.shutil, "copyfile", full)
+    monkeypatch.setattr(downloads.shutil, "copyfile", full)
     server.files["x.json"] = b"{}"
     refused(tmp_path, server, capsys, "is full: make room", names=("x.json",), unpacks_to=["x.json"])
 
@@ -242,105 +216,79 @@ def test_an_archive_without_what_was_promised(tmp_path, server, capsys):
     refused(tmp_path, server, capsys, "data.zip does not hold Positive/a.png")
 
 
-def _zip_with_link():
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        link = zipfile.ZipInfo("Positive/a.png")
-        link.create_system, link.external_attr = 3, 0o120777 << 16
-        archive.writestr(link, "/etc/passwd")
-    return data.getvalue()
-
-
-def _tar_entry(name, kind, target=""):
-    member = tarfile.TarInfo(name)
-    member.type, member.linkname = kind, target
-    return tarred((member, b""))
-
-
-HOSTILE = {
-    "parent.zip": (zipped([("../outside.txt", b"x")]), "'../outside.txt', which would leave the folder"),
-    "deep.zip": (zipped([("a/../../outside.txt", b"x")]), "which would leave the folder"),
-    "absolute.zip": (zipped([("/tmp/outside.txt", b"x")]), "'/tmp/outside.txt', which would leave the folder"),
-    "windows.zip": (zipped([("..\\outside.txt", b"x")]), "which would leave the folder"),
-    "drive.zip": (zipped([("C:/outside.txt", b"x")]), "which would leave the folder"),
-    "link.zip": (_zip_with_link(), "holds a link, 'Positive/a.png': only plain files"),
-    "parent.tar.gz": (tarred((tarfile.TarInfo("../outside.txt"), b"x")), "which would leave the folder"),
-    "symbolic.tar.gz": (_tar_entry("Positive", tarfile.SYMTYPE, "/tmp"), "holds a link"),
-    "hard.tar.gz": (_tar_entry("a", tarfile.LNKTYPE, "/etc/passwd"), "holds a link"),
-    "device.tar.gz": (_tar_entry("null", tarfile.CHRTYPE), "holds a device"),
-    "parent.rar": (stored_rar("../outside.txt", b"x"), "which would leave the folder"),
+REFUSED = {
+    "parent.zip": (
+        zipped([("../outside.txt", b"x")]),
+        "parent.zip holds '../outside.txt', which would leave the folder",
+    ),
+    "cut.tar.gz": (tarred((tarfile.TarInfo("a.png"), PICTURE))[:1000], "cut.tar.gz is damaged or incomplete"),
+    "large.zip": (zipped([("a.png", bytes(2_000_000))]), "large.zip unpacks to more than 1.0 MB"),
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_archives(tmp_path, server, capsys, name):
-    server.files[name], message = HOSTILE[name]
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_unpacked_leaves_no_dataset(tmp_path, server, capsys, monkeypatch, name):
+    """Of each kind one: all of them are in `tests/whatchanged/test_archives.py`."""
+    monkeypatch.setattr(archives, "MAX_TOTAL", 1_000_000)
+    server.files[name], message = REFUSED[name]
     refused(tmp_path, server, capsys, message, names=(name,))
     assert not list(tmp_path.rglob("outside.txt"))
 
 
-def test_bombs(tmp_path, server, capsys, monkeypatch):
-    monkeypatch.setattr(fetcher, "RATIO_FROM", 10_000_000)
-    server.files["data.zip"] = zipped([("Positive/a.png", bytes(40_000_000))])
-    refused(tmp_path, server, capsys, "unpacks to more than 200 times its size")
-    monkeypatch.setattr(fetcher, "MAX_TOTAL", 100_000)
-    server.files["data.zip"] = zipped(GOOD)
-    (tmp_path / "b").mkdir()
-    refused(tmp_path / "b", server, capsys, "unpacks to more than 100 kB")
-    monkeypatch.setattr(fetcher, "MAX_ENTRIES", 3)
-    (tmp_path / "c").mkdir()
-    refused(tmp_path / "c", server, capsys, "holds 4 entries: at most 3")
-
-
-def test_a_bomb_that_lies_about_its_size(tmp_path, server, capsys, monkeypatch):
-    """Its directory says 10 bytes; what comes out is counted, not believed."""
-    monkeypatch.setattr(fetcher, "RATIO_FROM", 1_000_000)
-    content = bytearray(zipped([("Positive/a.png", bytes(40_000_000))]))
-    for place in (content.index(b"PK\x03\x04") + 22, content.index(b"PK\x01\x02") + 24):
-        content[place : place + 4] = struct.pack("<L", 10)
-    server.files["data.zip"] = bytes(content)
-    status, error, _ = fetch(tmp_path, server, capsys)
-    assert status == 2
-    assert "damaged" in error or "200 times" in error
-    written = sum(path.stat().st_size for path in (tmp_path / "data").rglob("*.png"))
-    assert written <= 10_000_000
-
-
-@pytest.mark.parametrize("cut", [0.5, 0.99])
-def test_damaged_archives(tmp_path, server, capsys, cut):
-    whole = tarred((tarfile.TarInfo("Positive/a.png"), PICTURE))
-    server.files["data.tar.gz"] = whole[: int(len(whole) * cut)]
-    refused(tmp_path, server, capsys, "data.tar.gz is damaged or incomplete", names=("data.tar.gz",))
-    content = bytearray(zipped([("Positive/a.png", PICTURE)]))
-    content[1000:1010] = bytes(10)
-    server.files["data.zip"] = bytes(content)
-    (tmp_path / "b").mkdir()
-    refused(tmp_path / "b", server, capsys, "data.zip is damaged or incomplete")
-
-
-def test_encrypted_archives(tmp_path, server, capsys):
-    content = bytearray(zipped([("Positive/a.png", PICTURE)]))
-    for place in (content.index(b"PK\x03\x04") + 6, content.index(b"PK\x01\x02") + 8):
-        content[place] |= 1
-    server.files["data.zip"] = bytes(content)
-    refused(tmp_path, server, capsys, "data.zip cannot be unpacked")
+def test_a_rar_file_that_cannot_be_unpacked_names_what_to_fetch_instead(tmp_path, server, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rarfile", None)
+    server.files["data.rar"] = rarred("Positive/a.png", PICTURE)
+    refused(tmp_path, server, capsys, "is not installed", names=("data.rar",))
+    other = {"instead": "set-2, the same in a ZIP file"}
+    refused(tmp_path, server, capsys, "is not installed, or fetch set-2, the same in", names=("data.rar",), entry=other)
 
 
 def test_names_are_listed(capsys):
-    assert fetcher.main(["nothing"]) == 2
+    assert main(["nothing"]) == 2
     error = capsys.readouterr().err
     assert "there is no dataset 'nothing': choose from concrete-tensors, concrete-images" in error
-    assert fetcher.main([]) == 2
-    assert fetcher.main(["--list"]) == 0
+    assert main(["--list"]) == 0
     listed = capsys.readouterr().out
-    for name, dataset in fetcher.DATASETS.items():
+    for name, dataset in downloads.read_registry(downloads.REGISTRY).items():
         assert name in listed
+        assert dataset.by_hand in listed
         assert dataset.sources
         assert all(source.urls and source.unpacks_to for source in dataset.sources)
+
+
+def test_typed_bare_it_fetches_the_tensors_of_concrete(tmp_path, server, capsys, monkeypatch):
+    server.files["data.zip"] = zipped(GOOD)
+    path = registry(tmp_path, server, names=("data.zip", "data.zip"), name="concrete-tensors", size=2_350_000)
+    monkeypatch.chdir(tmp_path)
+    assert main(["--registry", str(path)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "concrete-tensors: test (about 4.7 MB), into data/concrete-tensors"
+    assert (tmp_path / "data" / "concrete-tensors" / "Negative" / "c.png").is_file()
+    assert main(["--registry", str(path)]) == 0
+    assert capsys.readouterr().out == "data/concrete-tensors is already here\n"
+    assert main(["--registry", str(registry(tmp_path, server))]) == 2
+    assert "give the name of a dataset: choose from set" in capsys.readouterr().err
+
+
+def test_what_comes_by_hand_is_told(tmp_path, server, capsys):
+    server.files["data.json"] = b"[]"
+    rest = {"by_hand": "the pictures: ask for them at the university"}
+    _, _, said = fetch(tmp_path, server, capsys, names=("data.json",), unpacks_to=["data.json"], entry=rest)
+    folder = tmp_path / "data" / "set"
+    assert f"by hand, anywhere below {folder}: the pictures: ask for them at the university" in said
+    assert json.loads((folder / "about.json").read_text())["by_hand"] == rest["by_hand"]
 
 
 def test_a_broken_registry_is_named(tmp_path, capsys):
     path = tmp_path / "mine.json"
     path.write_text('{"a": {"sources": []}}')
-    assert fetcher.main(["a", "--registry", str(path)]) == 2
+    assert main(["a", "--registry", str(path)]) == 2
     assert "mine.json is no registry of datasets" in capsys.readouterr().err
+
+
+def test_the_registry_of_the_readme_is_one(tmp_path):
+    text = (ROOT / "data" / "README.md").read_text()
+    path = tmp_path / "mine.json"
+    path.write_text(text.split("```json")[1].split("```")[0])
+    (dataset,) = downloads.read_registry(path).values()
+    assert dataset.sources[0].urls == ("http://files.school.example/Positive_tensors.zip",)
