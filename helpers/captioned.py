@@ -124,6 +124,6 @@ class CaptionedPairs(list):
     skipped : list of str: what was wrong with the records left out.
     """
 
-    def __init__(self, pairs: Iterable[CaptionedPair] = ()) -> None:
+    def __init__(self, pairs: Iterable[CaptionedPair] = (), skipped: Iterable[str] = ()) -> None:
         super().__init__(pairs)
-        self.skipped: list[str] = []
+        self.skipped = list(skipped)
