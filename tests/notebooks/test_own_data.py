@@ -9,6 +9,7 @@ import nbformat
 import pandas
 import pytest
 from PIL import Image
+from published import write_published
 from support import ROOT, read_notebook, run_offline
 
 from helpers import scenes
@@ -106,3 +107,19 @@ def test_t_blip2_on_pairs_of_ones_own(tmp_path):
         said.append(measured["scores"]["T-BLIP2"])
         assert measured["pairs"] == 8
     assert said[0] == pytest.approx(said[1]), "the model in CHECKPOINT is the one that was trained"
+
+
+@pytest.mark.slow
+@pytest.mark.own_data
+def test_t_blip2_on_a_published_data_set(tmp_path):
+    """NLVR2: photographs of any size, of which one is gone, and one sentence a pair."""
+    folder = write_published("nlvr2", tmp_path / "nlvr2", size=96, train=9, validation=2, test=8)
+    (folder / "images" / "train" / "0" / "train-0-0-img1.png").unlink()
+    given = {"DATASET": "nlvr2", "DATA_DIR": folder, "EPOCHS": 1, "ABLATION_EPOCHS": 0, "BATCH_SIZE": 4}
+    arguments = [part for name, value in given.items() for part in ("-p", name, str(value))]
+    process = run_offline(ROOT / "notebooks" / "05_t_blip2.ipynb", tmp_path, *arguments)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert json.loads((tmp_path / "05_t_blip2" / "results.json").read_text())["pairs"] == 8
+    printed = nbformat.writes(read_notebook(tmp_path / "05_t_blip2.ipynb"))
+    assert "train: 1 left out, as " in printed
+    assert "{'train': 8, 'validation': 2, 'test': 8}" in printed
