@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import fields
 
 import torch
 from support import SCRIPTS
@@ -55,6 +56,8 @@ def linear():
 
 
 def fit(model=None, train=None, validation=None, **options):
+    """Two epochs in fp32 unless told otherwise; options of a recipe go into one."""
     options = {"epochs": 2, "batch_size": 16, "precision": "fp32", "progress": False} | options
-    model = model or linear()
-    return model, training.fit(model, Points() if train is None else train, validation, **options)
+    recipe = {one.name: options.pop(one.name) for one in fields(training.Recipe) if one.name in options}
+    model, train = model or linear(), Points() if train is None else train
+    return model, training.fit(model, train, validation, training.Recipe(**recipe), **options)

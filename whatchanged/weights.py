@@ -11,6 +11,8 @@ import numpy as np
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
+CHECKPOINTS = "checkpoints"  # the folder that a training keeps unless told another
+BEST_WEIGHTS = "best.safetensors"  # in it: the weights of the best epoch
 
 
 def to_tensor(picture: np.ndarray) -> Any:

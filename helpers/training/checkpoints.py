@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -17,22 +17,39 @@ from torch import Tensor, nn
 
 from helpers.training.history import History, Plan, Progress, TrainingError
 from whatchanged.files import alone, read_json, write_json
-from whatchanged.weights import whole_weights
+from whatchanged.weights import BEST_WEIGHTS, CHECKPOINTS, whole_weights
 
 KEPT_CHECKPOINTS = 2
 
 
-def plain_weights(model: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().clone().contiguous() for name, value in model.state_dict().items()}
+@dataclass(frozen=True)
+class Keeping:
+    """Where a run is kept on disk, how often, and whether it goes on.
+
+    Attributes
+    ----------
+    folder : for `history.json`, `best.safetensors` and checkpoints. What an earlier run left there is removed, unless
+        `resume`. Of several processes the first one's counts, and all must see it.
+    checkpoint_every : optimizer steps between checkpoints, on top of the one after each epoch.
+    keep_every : epochs between weights that are kept for good, as `epoch-0005.safetensors`.
+    resume : go on from the newest checkpoint in `folder`, if there is one. On a CPU the result is bit for bit that of
+        a run that was never interrupted.
+    """
+
+    folder: str | Path = CHECKPOINTS
+    checkpoint_every: int | None = None
+    keep_every: int | None = None
+    resume: bool = False
 
 
 class Checkpoints:
     """What a run leaves on disk. A checkpoint is written beside its place and moved there whole."""
 
-    def __init__(self, folder: str | Path | None, accelerator: Accelerator, plan: Plan) -> None:
-        self.folder = None if folder is None else Path(folder)
+    def __init__(self, keep: Keeping | None, accelerator: Accelerator, plan: Plan) -> None:
+        self.keep = keep
+        self.folder = None if keep is None else Path(keep.folder)
         self.accelerator, self.plan = accelerator, plan
-        self.best_in_memory: dict[str, Tensor] | None = None
+        self.best_in_memory: dict[str, Tensor] = {}
 
     def alone(self) -> contextlib.AbstractContextManager:
         """No other run trains in the folder meanwhile, or ValueError."""
@@ -41,23 +58,48 @@ class Checkpoints:
         self.folder.mkdir(parents=True, exist_ok=True)
         return alone(self.folder, self.folder / ".lock")
 
-    def clear(self) -> Progress:
-        if self.folder is not None:
-            with self._main_only() as main:
-                if main:
-                    for path in self.folder.glob("checkpoint-*"):
-                        shutil.rmtree(path)
-                    for path in (*self.folder.glob("epoch-*.safetensors"), self.folder / "best.safetensors"):
-                        path.unlink(missing_ok=True)
-                    (self.folder / "history.json").unlink(missing_ok=True)
+    def begin(self) -> Progress:
+        """Where training stands: at the newest checkpoint, if the run is to go on; at its start in an empty folder."""
+        if self.folder is None or self.keep is None:
+            return Progress()
+        whole = _whole(self.folder)
+        if self.keep.resume and whole:
+            return self._resumed(whole[-1])
+        with self._main_only() as main:
+            if main:
+                for path in self.folder.glob("checkpoint-*"):
+                    shutil.rmtree(path)
+                for name in ("epoch-*.safetensors", BEST_WEIGHTS, "history.json"):
+                    for path in self.folder.glob(name):
+                        path.unlink()
         return Progress()
 
-    def checkpoints(self) -> list[Path]:
-        """Whole checkpoints, oldest first."""
-        found = self.folder.glob("checkpoint-*") if self.folder.is_dir() else []
-        return sorted(path for path in found if re.fullmatch(r"checkpoint-\d+", path.name))
+    def after_step(self, state: Progress, steps: int) -> None:
+        """Save where it is time to; after the last of an epoch's `steps` that is done with the epoch."""
+        if self.keep and self.keep.checkpoint_every and state.step < steps:
+            if state.step % self.keep.checkpoint_every == 0:
+                self._save(state)
 
-    def save(self, state: Progress) -> None:
+    def after_epoch(self, model: nn.Module, state: Progress) -> None:
+        """Save, and where it is time to keep the weights for good."""
+        if self.keep and self.keep.keep_every and state.epoch % self.keep.keep_every == 0:
+            self._save_weights(model, f"epoch-{state.epoch:04}.safetensors")
+        self._save(state)
+
+    def save_best(self, model: nn.Module) -> None:
+        if self.folder is None:
+            self.best_in_memory = _plain_weights(model)
+        else:
+            self._save_weights(model, BEST_WEIGHTS)
+
+    def load_best(self, model: nn.Module) -> None:
+        best = self.best_in_memory
+        if self.folder is not None:
+            with whole_weights(self.folder / BEST_WEIGHTS):
+                best = load_file(self.folder / BEST_WEIGHTS)
+        model.load_state_dict(best)
+
+    def _save(self, state: Progress) -> None:
         if self.folder is None:
             return
         target = self.folder / f"checkpoint-{len(state.history.step_loss):08}"
@@ -73,14 +115,11 @@ class Checkpoints:
                 write_json(part / "progress.json", {**asdict(state), "sums": sums, "plan": asdict(self.plan)})
                 os.replace(part, target)
                 write_json(self.folder / "history.json", asdict(state.history))
-                for old in self.checkpoints()[:-KEPT_CHECKPOINTS]:
+                for old in _whole(self.folder)[:-KEPT_CHECKPOINTS]:
                     shutil.rmtree(old)
 
-    def resume(self) -> Progress:
-        found = self.checkpoints()
-        if not found:
-            return self.clear()
-        saved = read_json(found[-1] / "progress.json")
+    def _resumed(self, checkpoint: Path) -> Progress:
+        saved = read_json(checkpoint / "progress.json")
         differing = [name for name, value in asdict(self.plan).items() if saved["plan"][name] != value]
         if differing:
             name = differing[0]
@@ -88,7 +127,7 @@ class Checkpoints:
                 f"the run in {self.folder} had {name}={saved['plan'][name]} and this one has"
                 f" {name}={getattr(self.plan, name)}: resume it with the same, or start anew with resume=False"
             )
-        self.accelerator.load_state(str(found[-1]))
+        self.accelerator.load_state(str(checkpoint))
         sums = saved["sums"]
         if len(sums) == self.accelerator.num_processes:
             mine, seen = sums[self.accelerator.process_index]
@@ -101,30 +140,26 @@ class Checkpoints:
         kept = {name: saved[name] for name in ("epoch", "step", "best", "waited")}
         return Progress(**kept, sums=mine, seen=seen, history=History(**saved["history"]))
 
-    def save_best(self, model: nn.Module) -> None:
-        if self.folder is None:
-            self.best_in_memory = plain_weights(model)
-        else:
-            self.save_weights(model, "best.safetensors")
-
-    def save_weights(self, model: nn.Module, name: str) -> None:
+    def _save_weights(self, model: nn.Module, name: str) -> None:
         if self.folder is None:
             return
         with self._main_only() as main:
             if main:
                 part = self.folder / f"{name}.part"
-                save_file(plain_weights(model), part)
+                save_file(_plain_weights(model), part)
                 os.replace(part, self.folder / name)
-
-    def load_best(self, model: nn.Module) -> None:
-        best = self.best_in_memory
-        if self.folder is not None:
-            with whole_weights(self.folder / "best.safetensors"):
-                best = load_file(self.folder / "best.safetensors")
-        model.load_state_dict(best)
 
     @contextlib.contextmanager
     def _main_only(self) -> Iterator[bool]:
         """True on the main process; the others wait until it is through."""
         yield self.accelerator.is_main_process
         self.accelerator.wait_for_everyone()
+
+
+def _whole(folder: Path) -> list[Path]:
+    """Whole checkpoints, oldest first."""
+    return sorted(path for path in folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name))
+
+
+def _plain_weights(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone().contiguous() for name, value in model.state_dict().items()}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -30,15 +31,39 @@ def same_sums(on_cpu: bool) -> Iterator[None]:
         torch.utils.deterministic.fill_uninitialized_memory = filled
 
 
-def shares_of(samples, batch_size, seed, epoch, accelerator) -> list[tuple[list[int], int]]:
-    """This process's share of each batch of an epoch, and how many samples that batch has over all processes.
+Share = tuple[list[int], int]
+
+
+class Feed:
+    """The training data in optimizer steps, of one batch or several; of each batch this process's share.
 
     Every sample comes once an epoch. The batches are as equal as can be, so none is a lonely remainder.
+
+    Attributes
+    ----------
+    steps : in an epoch.
     """
-    order = np.random.default_rng([seed, epoch]).permutation(samples)
-    batches = np.array_split(order, math.ceil(samples / batch_size))
-    rank, ranks = accelerator.process_index, accelerator.num_processes
-    return [(batch[rank::ranks].tolist(), len(batch)) for batch in batches]
+
+    def __init__(
+        self, dataset: Any, batch_size: int, accumulate: int, seed: int, workers: int, accelerator: Accelerator
+    ) -> None:
+        self.dataset, self.accumulate, self.seed, self.workers = dataset, accumulate, seed, workers
+        self.rank, self.ranks = accelerator.process_index, accelerator.num_processes
+        self.batches = math.ceil(len(dataset) / batch_size)
+        self.steps = math.ceil(self.batches / accumulate)
+
+    def epoch(self, number: int, after: int) -> Iterator[tuple[list[Share], Iterator[Any]]]:
+        """The steps of an epoch but the first `after`: for each batch the samples of this process and how many that
+        batch has over all processes; and what gives the batches of the epoch, one after the other.
+        """
+        order = np.random.default_rng([self.seed, number]).permutation(len(self.dataset))
+        whole = np.array_split(order, self.batches)
+        shares = [(batch[self.rank :: self.ranks].tolist(), len(batch)) for batch in whole]
+        groups = [shares[i : i + self.accumulate] for i in range(0, len(shares), self.accumulate)][after:]
+        mine = [samples for group in groups for samples, _ in group]
+        batches = iter(data_loader(self.dataset, mine, self.workers, self.seed + number))
+        for group in groups:
+            yield group, batches
 
 
 def data_loader(dataset: Any, batches: Sequence[list[int]], workers: int, seed: int) -> DataLoader:

@@ -42,6 +42,13 @@ class History:
         """One value of each epoch, as "val_accuracy"."""
         return [epoch[name] for epoch in self.epochs]
 
+    def add_step(self, loss: float, learning_rate: float, parts: dict[str, float]) -> None:
+        """Note what a step was; its parts only every `PARTS_EVERY` steps."""
+        self.step_loss.append(loss)
+        self.learning_rate.append(learning_rate)
+        if parts and len(self.step_loss) % PARTS_EVERY == 0:
+            self.parts.append({"step": len(self.step_loss), **parts})
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -67,3 +74,24 @@ class Progress:
     best: float | None = None
     waited: int = 0  # epochs since the best
     history: History = field(default_factory=History)
+
+    def count(self, values: dict[str, float], samples: int) -> None:
+        """Add the means of a batch of so many samples to those of the epoch."""
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value * samples
+        self.seen += samples
+
+    def finish_epoch(self, values: dict[str, float]) -> None:
+        """Write the epoch's line of the history and set the counters back."""
+        self.epoch, self.step, self.sums, self.seen = self.epoch + 1, 0, {}, 0
+        self.history.epochs.append({"epoch": self.epoch, **values})
+
+    def judge(self, monitor: str, patience: int | None) -> bool:
+        """Whether the last epoch is the best so far; where `patience` is at its end, the history says that it stops."""
+        value = self.history.epochs[-1][f"val_{monitor}"]
+        if self.best is None or (value < self.best if monitor == "loss" else value > self.best):
+            self.best, self.waited, self.history.best_epoch = value, 0, self.epoch
+            return True
+        self.waited += 1
+        self.history.stopped_early = patience is not None and self.waited >= patience
+        return False

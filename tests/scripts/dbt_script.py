@@ -46,15 +46,16 @@ history = training.fit(
     model,
     Deadly(data.images[:24], data.labels[:24], data.names),
     data.subset(range(24, 36)),
+    training.Recipe(
+        loss=training.multi_label,
+        metrics={"accuracy": training.label_accuracy},
+        scheduler=training.one_cycle,
+        augment=augmentation.PairAugmentation(),
+        precision="fp32",
+    ),
     epochs=3,
     batch_size=8,
-    folder=options.folder,
-    loss=training.multi_label,
-    metrics={"accuracy": training.label_accuracy},
-    scheduler=training.one_cycle,
-    augment=augmentation.PairAugmentation(),
-    precision="fp32",
-    resume=options.resume,
+    keep=training.Keeping(options.folder, resume=options.resume),
     progress=False,
 )
 torch.save({"weights": model.state_dict(), "history": vars(history)}, options.output)

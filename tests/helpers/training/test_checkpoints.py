@@ -31,9 +31,9 @@ def test_two_runs_at_once_in_one_folder_are_refused(tmp_path):
     data = torch.utils.data.TensorDataset(torch.randn(8, 4), torch.arange(8) % 2)
 
     def fit(loss=training.classification):
-        return training.fit(
-            torch.nn.Linear(4, 2), data, epochs=1, batch_size=4, folder=tmp_path, loss=loss, progress=False
-        )
+        recipe, keep = training.Recipe(loss=loss), training.Keeping(tmp_path)
+        options = {"epochs": 1, "batch_size": 4, "progress": False}
+        return training.fit(torch.nn.Linear(4, 2), data, recipe=recipe, keep=keep, **options)
 
     def meanwhile(model, batch):
         with pytest.raises(ValueError, match="is being written by another run: wait for it, or choose another place"):
@@ -77,14 +77,15 @@ def test_resume_on_another_number_of_processes(tmp_path):
 
 
 def test_resume_refuses_another_run(tmp_path):
-    fit(folder=tmp_path)
+    anew, on = training.Keeping(tmp_path), training.Keeping(tmp_path, resume=True)
+    fit(keep=anew)
     with pytest.raises(training.TrainingError, match="had batch_size=16 and this one has batch_size=8: resume it with"):
-        fit(folder=tmp_path, resume=True, batch_size=8)
+        fit(keep=on, batch_size=8)
     with pytest.raises(training.TrainingError, match="had samples=64 and this one has samples=32"):
-        fit(folder=tmp_path, resume=True, train=Points(32))
-    model, history = fit(folder=tmp_path, resume=True, epochs=3)
+        fit(keep=on, train=Points(32))
+    model, history = fit(keep=on, epochs=3)
     assert len(history.epochs) == 3, "more epochs are welcome where no schedule depends on their number"
     assert len(list(tmp_path.glob("checkpoint-*"))) == training.KEPT_CHECKPOINTS
-    _, history = fit(folder=tmp_path, epochs=1)
+    _, history = fit(keep=anew, epochs=1)
     assert len(history.epochs) == 1, "without resume a run starts anew"
     assert len(list(tmp_path.glob("checkpoint-*"))) == 1

@@ -63,10 +63,8 @@ def test_early_stopping_keeps_the_best(tmp_path):
     """Labels of the validation data are turned around: it gets worse from the first epoch on."""
     turned = Points(seed=1)
     turned.y = 1 - turned.y
-    for folder in (None, tmp_path):
-        model, history = fit(
-            validation=turned, epochs=9, patience=2, learning_rate=0.05, folder=folder, monitor="accuracy"
-        )
+    for keep in (None, training.Keeping(tmp_path)):
+        model, history = fit(validation=turned, epochs=9, patience=2, learning_rate=0.05, keep=keep, monitor="accuracy")
         assert history.stopped_early
         assert history.best_epoch == 1
         assert len(history.epochs) == 3
@@ -121,7 +119,6 @@ def test_metrics_over_all_of_the_validation_data():
         ({"schedule": "batch"}, "schedule is 'batch'"),
         ({"patience": 2}, "patience and monitor need validation data"),
         ({"monitor": "accuracy"}, "patience and monitor need validation data"),
-        ({"resume": True}, "resume needs the folder"),
         ({"validation": Points(), "monitor": "auc"}, "monitor is 'auc': choose from loss, accuracy"),
         ({"train": Points(0)}, "the training data is empty"),
     ],

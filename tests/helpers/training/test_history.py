@@ -28,9 +28,8 @@ class Told:
 
 def test_a_loss_may_tell_its_parts_and_is_told_the_epoch(tmp_path):
     told = Told()
-    _, past = fit(
-        train=Points(48), validation=Points(16), loss=told, epochs=4, batch_size=8, folder=tmp_path, keep_every=2
-    )
+    options = {"train": Points(48), "validation": Points(16), "batch_size": 8}
+    _, past = fit(loss=told, epochs=4, keep=training.Keeping(tmp_path, keep_every=2), **options)
     assert told.epochs == [0, 1, 2, 3]
     assert [one["step"] for one in past.parts] == [10, 20]
     assert [one["half"] for one in past.parts] == [told.values[step - 1][0] / 2 for step in (10, 20)]
@@ -42,7 +41,7 @@ def test_a_loss_may_tell_its_parts_and_is_told_the_epoch(tmp_path):
         "epoch-0004.safetensors",
     ]
     again = Told()
-    fit(train=Points(48), validation=Points(16), loss=again, epochs=6, batch_size=8, folder=tmp_path, resume=True)
+    fit(loss=again, epochs=6, keep=training.Keeping(tmp_path, resume=True), **options)
     assert again.epochs == [4, 5], "a resumed run counts on"
-    fit(train=Points(48), loss=Told(), epochs=1, batch_size=8, folder=tmp_path)
+    fit(train=Points(48), loss=Told(), epochs=1, batch_size=8, keep=training.Keeping(tmp_path))
     assert not list(tmp_path.glob("epoch-*")), "a new run leaves nothing of an old one"

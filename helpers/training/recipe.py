@@ -1,0 +1,91 @@
+"""How a model learns: what is minimized, how steps are taken, in which precision."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from accelerate.utils import convert_outputs_to_fp32
+from torch import Tensor, nn
+
+from helpers.training.losses import accuracy, classification
+from whatchanged import devices
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+SCHEDULES = ("step", "epoch")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model learns; of another with one thing changed, `dataclasses.replace(recipe, clip=1.0)`.
+
+    Attributes
+    ----------
+    loss : function of (model, batch) that returns the mean loss of the batch, its outputs (or None) and, if it likes,
+        a dict of numbers that tell what the loss is made of. If it has a method `start_epoch`, that is called with the
+        epoch, counted from 0, before each one.
+    metrics : name -> function of (outputs, labels), higher is better. They need items of (input, label) and a loss that
+        returns outputs; {} takes none.
+    optimizer : a function of the list of trainable parameters, or an optimizer; None is Adam at `learning_rate`.
+    scheduler : function of (optimizer, how often it will be stepped), as `one_cycle`.
+    schedule : "step" or "epoch": when the scheduler is stepped. `ReduceLROnPlateau` gets the validation loss.
+    augment : function of a batch on the device, for training only. Randomness belongs here (or into a dataset read
+        with `workers=0`): its state is in the checkpoints.
+    accumulate : batches an optimizer step; the gradient is that of their samples taken together.
+    clip : largest norm of the gradient.
+    precision : "fp32", "bf16", "fp16" (GPU), or None for the best of the device.
+    """
+
+    loss: Callable[[nn.Module, Any], tuple[Any, ...]] = classification
+    metrics: dict[str, Callable[[Tensor, Tensor], float]] = field(default_factory=lambda: {"accuracy": accuracy})
+    optimizer: Callable[[list], torch.optim.Optimizer] | torch.optim.Optimizer | None = None
+    learning_rate: float = 1e-3
+    scheduler: Callable[[torch.optim.Optimizer, int], Any] | None = None
+    schedule: str = "step"
+    augment: Callable[[Any], Any] | None = None
+    accumulate: int = 1
+    clip: float | None = None
+    precision: str | None = None
+
+    def refuse(self) -> None:
+        """A ValueError where something is out of range, or the device has no such precision."""
+        if self.accumulate < 1:
+            raise ValueError(f"accumulate is {self.accumulate}: give at least 1")
+        if self.precision is not None and self.precision not in PRECISIONS:
+            raise ValueError(f"precision is {self.precision!r}: choose from {', '.join(PRECISIONS)}")
+        if self.precision == "fp16" and devices.device().type != "cuda":
+            raise ValueError("precision is 'fp16', which needs a CUDA GPU: choose 'bf16' or 'fp32'")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule is {self.schedule!r}: choose 'step' or 'epoch'")
+
+    def optimizer_of(self, model: nn.Module) -> torch.optim.Optimizer:
+        """The optimizer of the model's trainable parameters, or a ValueError where there are none."""
+        if isinstance(self.optimizer, torch.optim.Optimizer):
+            return self.optimizer
+        trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        if not trainable:
+            raise ValueError("no parameter of the model needs a gradient: there is nothing to train")
+        return self.optimizer(trainable) if self.optimizer else torch.optim.Adam(trainable, lr=self.learning_rate)
+
+    def losses(self, model: nn.Module, batch: Any) -> tuple[Tensor, Any, dict[str, float]]:
+        """Mean loss of the batch, its outputs, and what the loss is made of, {} where it does not tell."""
+        value, outputs, *parts = self.loss(model, batch)
+        return value, outputs, dict(*parts)
+
+
+@contextlib.contextmanager
+def computing_in(precision: str, model: nn.Module, on: torch.device) -> Iterator[None]:
+    """Within it the model computes in "fp32", "bf16" or "fp16", and its outputs are fp32."""
+    own = vars(model).get("forward")
+    if precision != "fp32":
+        autocast = torch.autocast(on.type, PRECISIONS[precision])
+        model.forward = convert_outputs_to_fp32(autocast(model.forward))
+    try:
+        yield
+    finally:
+        vars(model).pop("forward", None)
+        if own is not None:
+            model.forward = own
