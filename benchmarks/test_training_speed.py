@@ -147,9 +147,9 @@ def test_pairs_against_the_plain_loop(benchmark, pairs):
     kept = decoded.in_memory()
 
     def ours():
-        options = {"loss": training.multi_label, "metrics": {}, "progress": False}
-        options["optimizer"] = partial(torch.optim.Adam, fused=True)
-        training.fit(dbt(), kept, epochs=1, batch_size=16, **options)
+        adam = partial(torch.optim.Adam, fused=True)
+        recipe = training.Recipe(loss=training.multi_label, metrics={}, optimizer=adam)
+        training.fit(dbt(), kept, recipe=recipe, epochs=1, batch_size=16, progress=False)
 
     def plain(data):
         model = dbt().train()

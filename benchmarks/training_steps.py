@@ -106,9 +106,10 @@ def plain(case: Case, epochs: int) -> None:
 def by_fit(case: Case, epochs: int) -> None:
     """As the notebooks train."""
     torch.manual_seed(0)
-    options = {"batch_size": case.batch_size, "precision": case.precision, "loss": case.loss, "metrics": {}}
-    options["optimizer"] = partial(case.optimizer, fused=True)
-    training.fit(case.build(), case.data, epochs=epochs, progress=False, **options)
+    optimizer = partial(case.optimizer, fused=True)
+    recipe = training.Recipe(loss=case.loss, metrics={}, optimizer=optimizer, precision=case.precision)
+    options = {"epochs": epochs, "batch_size": case.batch_size, "progress": False}
+    training.fit(case.build(), case.data, recipe=recipe, **options)
 
 
 def shares(case: Case) -> dict[str, float]:

@@ -76,13 +76,14 @@ class Checkpoints:
 
     def after_step(self, state: Progress, steps: int) -> None:
         """Save where it is time to; after the last of an epoch's `steps` that is done with the epoch."""
-        if self.keep and self.keep.checkpoint_every and state.step < steps:
-            if state.step % self.keep.checkpoint_every == 0:
-                self._save(state)
+        every = self.keep and self.keep.checkpoint_every
+        if every and state.step < steps and state.step % every == 0:
+            self._save(state)
 
     def after_epoch(self, model: nn.Module, state: Progress) -> None:
         """Save, and where it is time to keep the weights for good."""
-        if self.keep and self.keep.keep_every and state.epoch % self.keep.keep_every == 0:
+        every = self.keep and self.keep.keep_every
+        if every and state.epoch % every == 0:
             self._save_weights(model, f"epoch-{state.epoch:04}.safetensors")
         self._save(state)
 

@@ -67,15 +67,17 @@ def fit(
     _refuse(train, validation, recipe, epochs=epochs, batch_size=batch_size, monitor=monitor, patience=patience)
     on_cpu = devices.device().type == "cpu"
     anyhow = DistributedDataParallelKwargs(find_unused_parameters=True)  # weights that a loss leaves out are no error
-    # Always "no", see `computing_in`: a process has one such setting, but may fit several models, each in its precision.
+    # "no", for a process has one such setting and may fit several models, each in its precision: see `computing_in`
     accelerator = Accelerator(cpu=on_cpu, mixed_precision="no", kwargs_handlers=[anyhow])
     (keep,) = broadcast_object_list([keep])
     if batch_size < accelerator.num_processes:
         raise ValueError(f"batch_size is {batch_size}: with {accelerator.num_processes} processes give at least that")
     precision = recipe.precision or devices.precision()
     feed = Feed(train, batch_size, recipe.accumulate, seed, workers, accelerator)
-    run = Run(model, recipe, feed, accelerator, epochs, precision)
-    plan = Plan(len(train), batch_size, recipe.accumulate, seed, precision, recipe.clip, epochs if run.by_step else None)
+    trainer = Trainer(model, recipe, feed, accelerator, epochs, precision)
+    plan = Plan(
+        len(train), batch_size, recipe.accumulate, seed, precision, recipe.clip, epochs if trainer.by_step else None
+    )
     store = Checkpoints(keep, accelerator, plan)
     shown = progress and accelerator.is_main_process
     with (
@@ -88,8 +90,8 @@ def fit(
         state = store.begin()
         bar.update(state.epoch * feed.steps + state.step)
         while state.epoch < epochs and not state.history.stopped_early:
-            run.epoch(state, store, bar)
-            run.finish_epoch(state, validation, batch_size)
+            trainer.epoch(state, store, bar)
+            trainer.finish_epoch(state, validation, batch_size)
             if validation is not None and state.judge(monitor, patience):
                 store.save_best(model)
             store.after_epoch(model, state)
@@ -99,7 +101,7 @@ def fit(
     return state.history
 
 
-class Run:
+class Trainer:
     """A training under way: model, optimizer and schedule as this process has them, and the steps they take."""
 
     def __init__(

@@ -98,8 +98,9 @@ class Numbers(torch.utils.data.Dataset):
         return torch.tensor([index / 25 - 1]), int(index >= 25)
 
 model = torch.nn.Linear(1, 2)
-options = {"epochs": EPOCHS, "batch_size": 10, "learning_rate": 0.1, "folder": output / "line", "resume": RESUME}
-history = training.fit(model, Numbers(), Numbers(), progress=False, **options)
+recipe, keep = training.Recipe(learning_rate=0.1), training.Keeping(output / "line", resume=RESUME)
+options = {"epochs": EPOCHS, "batch_size": 10, "keep": keep, "progress": False}
+history = training.fit(model, Numbers(), Numbers(), recipe, **options)
 runtime.check("accuracy", history.epochs[-1]["val_accuracy"], at_least=0.9)
 """
 

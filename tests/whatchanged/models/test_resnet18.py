@@ -36,7 +36,7 @@ def test_it_is_the_resnet18_of_torchvision():
 def test_frozen_layers_do_not_move(data):
     model = seeded(2, freeze=True)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    training.fit(model, data, epochs=1, batch_size=16, precision="fp32", progress=False)
+    training.fit(model, data, recipe=training.Recipe(precision="fp32"), epochs=1, batch_size=16, progress=False)
     after = model.state_dict()
     assert not torch.equal(after["fc.weight"], before["fc.weight"])
     for name, value in before.items():
@@ -60,7 +60,8 @@ def test_a_trainable_network_trains_its_batch_norm():
 
 def test_cached_features_train_the_same_head(data):
     plain, cached = seeded(2, freeze=True), seeded(2, freeze=True)
-    options = {"epochs": 5, "batch_size": 12, "learning_rate": 1e-2, "precision": "fp32", "progress": False}
+    recipe = training.Recipe(learning_rate=1e-2, precision="fp32")
+    options = {"recipe": recipe, "epochs": 5, "batch_size": 12, "progress": False}
     history = training.fit(plain, data, **options)
     features = resnet18.cache_features(cached, data, precision="fp32")
     assert len(features) == len(data)

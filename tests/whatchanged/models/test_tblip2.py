@@ -214,19 +214,9 @@ def test_a_published_checkpoint_trains_with_lora_and_comes_back(pairs, tmp_path,
     frozen = {name: weight.clone() for name, weight in model.named_parameters() if not weight.requires_grad}
     captions = [pair.captions[0] for pair in pairs]
     before = model.eval()(*sides(pairs), captions).logits
-    loss = CaptionLoss()
     optimizer = torch.optim.AdamW(model.parameter_groups(0.02))
-    past = training.fit(
-        model,
-        prepared(model),
-        epochs=1,
-        batch_size=4,
-        loss=loss,
-        metrics={},
-        optimizer=optimizer,
-        precision="fp32",
-        progress=False,
-    )
+    recipe = training.Recipe(loss=CaptionLoss(), metrics={}, optimizer=optimizer, precision="fp32")
+    past = training.fit(model, prepared(model), recipe=recipe, epochs=1, batch_size=4, progress=False)
     assert len(past.step_loss) == 2
     assert {"train_lm", "train_itm", "train_itc", "train_itc_recall", "train_temperature"} <= past.epochs[0].keys()
     assert all(torch.equal(weight, frozen[name]) for name, weight in model.named_parameters() if name in frozen)
