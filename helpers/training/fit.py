@@ -8,15 +8,14 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list
+from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list, gather_object
 from torch import Tensor, nn
 
 from helpers.runtime import progress_bar
 from helpers.training.checkpoints import Checkpoints, Keeping
-from helpers.training.feeding import Feed, Share, same_sums, to_device
+from helpers.training.feeding import Feed, Share, data_loader, same_sums, to_device
 from helpers.training.history import History, Plan, Progress, TrainingError
-from helpers.training.recipe import Recipe, computing_in
-from helpers.training.validation import means, validate
+from helpers.training.recipe import PRECISIONS, Recipe, computing_in
 from whatchanged import devices
 
 
@@ -64,7 +63,7 @@ def fit(
         An argument is out of range, or another run trains in the folder.
     """
     recipe = recipe or Recipe()
-    _refuse(train, validation, recipe, epochs=epochs, batch_size=batch_size, monitor=monitor, patience=patience)
+    _refuse(train, validation, recipe, epochs, batch_size, monitor, patience)
     on_cpu = devices.device().type == "cpu"
     anyhow = DistributedDataParallelKwargs(find_unused_parameters=True)  # weights that a loss leaves out are no error
     # "no", for a process has one such setting and may fit several models, each in its precision: see `computing_in`
@@ -79,11 +78,10 @@ def fit(
         len(train), batch_size, recipe.accumulate, seed, precision, recipe.clip, epochs if trainer.by_step else None
     )
     store = Checkpoints(keep, accelerator, plan)
-    shown = progress and accelerator.is_main_process
     with (
         store.alone(),
         same_sums(on_cpu),
-        progress_bar(epochs * feed.steps, shown) as bar,
+        progress_bar(epochs * feed.steps, progress and accelerator.is_main_process) as bar,
         _memory(batch_size),
         computing_in(precision, model, accelerator.device),
     ):
@@ -167,36 +165,58 @@ class Trainer:
             self.rates.step()
 
     def finish_epoch(self, state: Progress, validation: Any, batch_size: int) -> None:
-        """Write the epoch's numbers down; a schedule by epochs takes its step."""
-        values = means(self.accelerator, state)
+        """Write the epoch's numbers down, over all processes; a schedule by epochs takes its step."""
+        counted = gather_object([(state.sums, state.seen)])
+        seen = sum(count for _, count in counted)
+        values = {f"train_{name}": sum(sums[name] for sums, _ in counted) / seen for name in state.sums}
         if validation is not None:
-            values |= validate(self.accelerator, self.model, validation, self.recipe, batch_size)
+            values |= self.validate(validation, batch_size)
         state.finish_epoch(values)
         if self.rates is not None and not self.by_step:
             plateau = isinstance(self.rates, torch.optim.lr_scheduler.ReduceLROnPlateau)
             self.rates.step(*[values["val_loss" if validation is not None else "train_loss"]] * plateau)
 
+    @torch.no_grad()
+    def validate(self, dataset: Any, batch_size: int) -> dict[str, float]:
+        """Loss and metrics over the whole validation data, each process taking its share of it."""
+        self.model.eval()
+        mine = range(self.accelerator.process_index, len(dataset), self.accelerator.num_processes)
+        batches = [list(mine[i : i + batch_size]) for i in range(0, len(mine), batch_size)]
+        totals: dict[str, float] = {}
+        kept: list[tuple[Tensor, Tensor]] = []
+        for indices, batch in zip(batches, data_loader(dataset, batches, 0, 0), strict=True):
+            batch = to_device(batch, self.accelerator.device)
+            value, outputs, parts = self.recipe.losses(self.model, batch)
+            for name, one in {"loss": value.item(), **parts}.items():
+                totals[name] = totals.get(name, 0.0) + one * len(indices)
+            if self.recipe.metrics and outputs is not None:
+                kept.append((outputs.float().cpu(), batch[1].cpu()))
+        everywhere = gather_object([totals])
+        names = dict.fromkeys(name for one in everywhere for name in one)  # a process may have had no batch
+        values = {f"val_{name}": sum(one.get(name, 0.0) for one in everywhere) / len(dataset) for name in names}
+        kept = gather_object(kept)
+        if kept:
+            outputs, labels = (torch.cat(column) for column in zip(*kept, strict=True))
+            values |= {f"val_{name}": metric(outputs, labels) for name, metric in self.recipe.metrics.items()}
+        return values
 
-def _refuse(
-    train: Any,
-    validation: Any,
-    recipe: Recipe,
-    *,
-    epochs: int,
-    batch_size: int,
-    monitor: str,
-    patience: int | None,
-) -> None:
+
+def _refuse(train: Any, validation: Any, recipe: Recipe, epochs: int, batch_size: int, by: str, patience: Any) -> None:
     if len(train) == 0:
         raise ValueError("the training data is empty")
-    for name, value in {"epochs": epochs, "batch_size": batch_size}.items():
+    for name, value in {"epochs": epochs, "batch_size": batch_size, "accumulate": recipe.accumulate}.items():
         if value < 1:
             raise ValueError(f"{name} is {value}: give at least 1")
-    recipe.refuse()
-    if (patience or monitor != "loss") and validation is None:
+    if recipe.precision is not None and recipe.precision not in PRECISIONS:
+        raise ValueError(f"precision is {recipe.precision!r}: choose from {', '.join(PRECISIONS)}")
+    if recipe.precision == "fp16" and devices.device().type != "cuda":
+        raise ValueError("precision is 'fp16', which needs a CUDA GPU: choose 'bf16' or 'fp32'")
+    if recipe.schedule not in ("step", "epoch"):
+        raise ValueError(f"schedule is {recipe.schedule!r}: choose 'step' or 'epoch'")
+    if (patience or by != "loss") and validation is None:
         raise ValueError("patience and monitor need validation data")
-    if monitor != "loss" and monitor not in recipe.metrics:
-        raise ValueError(f"monitor is {monitor!r}: choose from {', '.join(['loss', *recipe.metrics])}")
+    if by != "loss" and by not in recipe.metrics:
+        raise ValueError(f"monitor is {by!r}: choose from {', '.join(['loss', *recipe.metrics])}")
 
 
 def _hold_finite(value: Tensor, state: Progress, samples: list[int]) -> None:

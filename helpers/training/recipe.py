@@ -12,10 +12,8 @@ from accelerate.utils import convert_outputs_to_fp32
 from torch import Tensor, nn
 
 from helpers.training.losses import accuracy, classification
-from whatchanged import devices
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-SCHEDULES = ("step", "epoch")
 
 
 @dataclass(frozen=True)
@@ -49,17 +47,6 @@ class Recipe:
     accumulate: int = 1
     clip: float | None = None
     precision: str | None = None
-
-    def refuse(self) -> None:
-        """A ValueError where something is out of range, or the device has no such precision."""
-        if self.accumulate < 1:
-            raise ValueError(f"accumulate is {self.accumulate}: give at least 1")
-        if self.precision is not None and self.precision not in PRECISIONS:
-            raise ValueError(f"precision is {self.precision!r}: choose from {', '.join(PRECISIONS)}")
-        if self.precision == "fp16" and devices.device().type != "cuda":
-            raise ValueError("precision is 'fp16', which needs a CUDA GPU: choose 'bf16' or 'fp32'")
-        if self.schedule not in SCHEDULES:
-            raise ValueError(f"schedule is {self.schedule!r}: choose 'step' or 'epoch'")
 
     def optimizer_of(self, model: nn.Module) -> torch.optim.Optimizer:
         """The optimizer of the model's trainable parameters, or a ValueError where there are none."""
