@@ -13,29 +13,3 @@ from helpers.plotting.curves import (
 )
 from helpers.plotting.pictures import captioned_pairs, heat_map, images, overlay_slider, pair_with_boxes
 from helpers.plotting.scores import classification_report, confidence_histogram, confusion_matrices, table_heat
-
-__all__ = [
-    "DPI",
-    "HEAT",
-    "SERIES",
-    "TRUE",
-    "captioned_pairs",
-    "classification_report",
-    "confidence_histogram",
-    "confusion_matrices",
-    "heat_map",
-    "images",
-    "intervals",
-    "lines",
-    "loss_by_iteration",
-    "loss_parts",
-    "overlay_slider",
-    "pair_with_boxes",
-    "precision_recall_curves",
-    "roc_curves",
-    "runs",
-    "save",
-    "show",
-    "table_heat",
-    "training_curves",
-]

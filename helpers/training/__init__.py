@@ -6,25 +6,3 @@ from helpers.training.history import PARTS_EVERY, History, TrainingError
 from helpers.training.losses import accuracy, classification, label_accuracy, multi_label, one_cycle
 from helpers.training.predict import classify_folder, predict, predict_folder, predict_pairs, sigmoid, softmax
 from helpers.training.recipe import PRECISIONS, Recipe
-
-__all__ = [
-    "History",
-    "KEPT_CHECKPOINTS",
-    "Keeping",
-    "PARTS_EVERY",
-    "PRECISIONS",
-    "Recipe",
-    "TrainingError",
-    "accuracy",
-    "classification",
-    "classify_folder",
-    "fit",
-    "label_accuracy",
-    "multi_label",
-    "one_cycle",
-    "predict",
-    "predict_folder",
-    "predict_pairs",
-    "sigmoid",
-    "softmax",
-]
