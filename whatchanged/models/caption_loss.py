@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ def flipped(batch: dict) -> dict:
 
 
 class CaptionLoss:
-    """The model's losses as one, for `training.fit`.
+    """The model's losses as one, for a training loop.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ class CaptionLoss:
         self.lm, self.itm, self.itc, self.words, self.epoch = lm, itm, tuple(itc), words, 0
 
     def start_epoch(self, epoch: int) -> None:
-        """Told by `fit` before each epoch, counted from 0."""
+        """Told by the loop before each epoch, counted from 0."""
         self.epoch = epoch
 
     def weights(self) -> dict[str, float]:
@@ -61,7 +62,7 @@ class CaptionLoss:
         weights = self.weights()
         loss = sum(weights[name] * value for name, value in out.parts.items())
         parts = {name: value.item() for name, value in out.parts.items()}
-        heads = getattr(model, "module", model)
+        heads: Any = getattr(model, "module", model)  # what several processes train lies in a wrapper
         parts |= {"itm_accuracy": out.matched.itm_accuracy, "itc_recall": out.matched.recall}
         parts |= {"temperature": heads.temperature.item(), "itc_temperature": heads.matching.temperature.item()}
         return loss, None, parts

@@ -1,5 +1,8 @@
 """DBTResNet50: what kind of change lies between two pictures, in the original form and in the course's."""
 
+# mypy: disable-error-code="arg-type, union-attr"
+# torch calls whatever a module holds, weights too, a `Tensor | Module`; and mypy does not see that there is a stride.
+
 from __future__ import annotations
 
 from typing import Any
@@ -52,7 +55,7 @@ class DBTBlock(nn.Module):
 class DBTResNet50(nn.Module):
     """A Siamese ResNet50 [1]_ that says of a pair of pictures which kinds of change it shows.
 
-    Input: float32 (n, 2, 3, H, W): before and after, normalized as `loading.to_tensor` does; for the course's form the
+    Input: float32 (n, 2, 3, H, W): before and after, normalized as `weights.to_tensor` does; for the course's form the
     after picture lies on the before picture (`alignment.aligned`). Output: logits, float32 (n, labels).
 
     The original form runs both pictures through the whole network, averages each one's last feature map (stride 32)

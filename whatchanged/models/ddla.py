@@ -150,7 +150,15 @@ class DDLA(nn.Module):
         mean = torch.einsum("nk,nkd->nd", inside / inside.sum(dim=1, keepdim=True).clamp_min(1), features)
         return features, inside > 0, self.keys(features), tuple(self.begin(mean).tanh().chunk(2, dim=1)), mean
 
-    def _step(self, features, keys, inside, word, state, context) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    def _step(
+        self,
+        features: Tensor,
+        keys: Tensor,
+        inside: Tensor,
+        word: Tensor,
+        state: tuple[Tensor, Tensor],
+        context: Tensor,
+    ) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """The LSTM reads a word; then it asks the region's cells: its state, and the cells' weighed mean."""
         state = self.cell(torch.cat([word, context], dim=1), state)
         scores = self.score(torch.tanh(keys + self.ask(state[0])[:, None]))[..., 0]
@@ -169,7 +177,7 @@ class DDLA(nn.Module):
 
 
 def alignment_loss(model: nn.Module, batch: dict) -> tuple[Tensor, None]:
-    """The mean over sentences of -log p, for `training.fit`; a caption's sentences are joined by "and"."""
+    """The mean over sentences of -log p, for a training loop; a caption's sentences are joined by "and"."""
     return -model(batch, [caption.split(JOIN) for caption in batch["caption"]]).mean(), None
 
 

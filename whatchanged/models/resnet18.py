@@ -179,11 +179,11 @@ class Classifier:
     def load(cls, path: str | Path) -> Classifier:
         """What `save` wrote; ValueError where there is no such file."""
         if not Path(path).is_file():
-            raise ValueError(f"there is no trained model in {path}: `make course NOTEBOOK=02` trains one")
+            raise ValueError(f"there is no trained model in {path}: give the file that Classifier.save wrote")
         with whole_weights(path), safetensors.safe_open(path, "pt") as file:
             about = file.metadata() or {}
             if about.get("architecture") != "resnet18":
-                raise ValueError(f"{path} holds no ResNet18 of this course: notebook 02 writes one")
+                raise ValueError(f"{path} holds no ResNet18 that judges: give the file that Classifier.save wrote")
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no dictionary
         names = json.loads(about["names"])
         model = ResNet18(len(names))
