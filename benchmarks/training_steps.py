@@ -29,6 +29,7 @@ from helpers.changes import SubtleDiffDataset, write_dataset
 from whatchanged.devices import autocast, precision
 from whatchanged.models import caption_loss, dbt_resnet50, ddla, resnet18, tblip2
 from whatchanged.models.blip2 import small_blip2
+from whatchanged.models.tblip2_options import TBLIP2Options
 
 ROUNDS = 3
 STEPS = 6  # an epoch
@@ -85,7 +86,7 @@ def captioned_pairs(count: int) -> tuple[Callable, captioned.PreparedPairs]:
     blip2 = partial(small_blip2, [one.captions[0] for one in made], seed=0)
 
     def build() -> torch.nn.Module:
-        return tblip2.EnhancedDiffBLIP2(*blip2(), min_samples=8, align_dim=64)
+        return tblip2.EnhancedDiffBLIP2(*blip2(), TBLIP2Options(min_samples=8, align_dim=64))
 
     read = lambda index: (made[index].before, made[index].after, made[index].captions)  # noqa: E731
     return build, captioned.PreparedPairs(count, read, build().eval().prepare)

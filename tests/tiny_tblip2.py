@@ -6,6 +6,7 @@ import torch
 
 from whatchanged.models.blip2 import small_blip2
 from whatchanged.models.tblip2 import EnhancedDiffBLIP2
+from whatchanged.models.tblip2_options import TBLIP2Options
 
 CHANGES = (0, 1, 2, 1)
 
@@ -15,7 +16,7 @@ def small(pairs, **options):
     words = [caption for pair in pairs for caption in pair.captions]
     blip2, processor = small_blip2(words, image_size=48, dim=64)
     options = {"min_samples": 4, "freeze_vision": False, "lora": 0, "align_dim": 32} | options
-    model = EnhancedDiffBLIP2(blip2, processor, **options).eval()
+    model = EnhancedDiffBLIP2(blip2, processor, TBLIP2Options(**options)).eval()
     for parameter in (model.fusion_layer.self_attn.out_proj.weight, model.fusion_layer.linear2.weight):
         torch.nn.init.normal_(parameter, std=0.1)  # as after some training: it begins as zero
     return model

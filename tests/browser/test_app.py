@@ -236,13 +236,13 @@ def test_without_trained_models_the_rest_works(browser, bare_app, pair):
         expect(field(page, label).locator("img")).to_be_visible()
     press(page, "Compare")
     expect(page.get_by_text("2 regions differ.")).to_be_visible()
-    expect(page.get_by_label("In words")).to_have_value(re.compile("make course NOTEBOOK=05"))
+    expect(page.get_by_label("In words")).to_have_value(re.compile("no trained model in nowhere: give the folder"))
     page.get_by_role("tab", name="Defects").click()
     page.get_by_text("Surfaces to begin with").wait_for()
     put(page, "A surface", pair[0])
     expect(field(page, "A surface").locator("img")).to_be_visible()
     press(page, "Judge")
-    expect(page.get_by_text(re.compile("make course NOTEBOOK=02"))).to_be_visible()
+    expect(page.get_by_text(re.compile("there is no trained model in nowhere: give the file"))).to_be_visible()
 
 
 def test_by_keyboard_and_for_screen_readers(browser, app):

@@ -197,7 +197,7 @@ def _source(homes: dict[str, tuple[str, str]], name: str) -> str:
     text = path.read_text()
     node = ast.parse(text)
     for one in names:
-        (node,) = (part for part in node.body if getattr(part, "name", None) == one)
+        *_, node = (part for part in node.body if getattr(part, "name", None) == one)  # its overloads come before
     begin = min(part.lineno for part in (node, *node.decorator_list))
     return "\n".join(text.splitlines()[begin - 1 : node.end_lineno])
 

@@ -18,6 +18,8 @@ from helpers import scenes, training
 from helpers.captioned import PreparedPairs
 from whatchanged.models import caption_loss, tblip2
 from whatchanged.models.blip2 import small_blip2
+from whatchanged.models.finetuning import parameter_groups
+from whatchanged.models.tblip2_options import TBLIP2Options
 
 parser = argparse.ArgumentParser()
 for name in ("folder", "output"):
@@ -46,7 +48,8 @@ class Deadly(PreparedPairs):
 
 torch.manual_seed(0)
 blip2, processor = small_blip2((word for i in range(16) for word in read(i)[2]), image_size=48, dim=64)
-model = tblip2.EnhancedDiffBLIP2(blip2, processor, min_samples=4, freeze_vision=False, lora=4, align_dim=32)
+built = TBLIP2Options(min_samples=4, freeze_vision=False, lora=4, align_dim=32)
+model = tblip2.EnhancedDiffBLIP2(blip2, processor, built)
 history = training.fit(
     model,
     Deadly(16, read, model.prepare, draw=True),
@@ -54,7 +57,7 @@ history = training.fit(
     training.Recipe(
         loss=caption_loss.CaptionLoss(itc=((0, 1.5), (1, 1.0))),
         metrics={},
-        optimizer=torch.optim.AdamW(model.parameter_groups(1e-3)),
+        optimizer=torch.optim.AdamW(parameter_groups(model, 1e-3)),
         scheduler=training.one_cycle,
         augment=caption_loss.flipped,
         precision="fp32",

@@ -11,11 +11,12 @@ def describer(folder: Path) -> Path:
 
     from helpers import scenes
     from whatchanged.models import blip2, tblip2
+    from whatchanged.models.tblip2_options import TBLIP2Options
 
     captions = [caption for index in range(60) for caption in scenes.scene_pair(0, index).captions]
     torch.manual_seed(0)
     blip2 = blip2.small_blip2(captions, dim=64, layers=1)
-    return tblip2.EnhancedDiffBLIP2(*blip2, lora=0, align_dim=64).save_pretrained(folder)
+    return tblip2.EnhancedDiffBLIP2(*blip2, TBLIP2Options(lora=0, align_dim=64)).save_pretrained(folder)
 
 
 def classifier(path: Path) -> Path:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from whatchanged.models.tblip2 import PROMPT
+from whatchanged.models.tblip2_options import PROMPT
+
+if TYPE_CHECKING:
+    from transformers import Blip2ForConditionalGeneration, Blip2Processor
 
 
-def load_blip2(name: str, dtype: torch.dtype | None = None) -> tuple[nn.Module, Any]:
+def load_blip2(name: str, dtype: torch.dtype | None = None) -> tuple[Blip2ForConditionalGeneration, Blip2Processor]:
     """A BLIP-2 checkpoint in Hugging Face format and its processor, from a folder or, by its name, from the hub.
 
     Parameters
@@ -31,7 +34,9 @@ def load_blip2(name: str, dtype: torch.dtype | None = None) -> tuple[nn.Module, 
         ) from error
 
 
-def small_blip2(captions: Iterable[str], *, image_size: int = 96, dim: int = 128, layers: int = 2, seed: int = 0):
+def small_blip2(
+    captions: Iterable[str], *, image_size: int = 96, dim: int = 128, layers: int = 2, seed: int = 0
+) -> tuple[Blip2ForConditionalGeneration, Blip2Processor]:
     """A BLIP-2 of the published classes, small and with random weights, and a processor that knows the captions' words.
 
     Returns
@@ -77,7 +82,7 @@ def small_blip2(captions: Iterable[str], *, image_size: int = 96, dim: int = 128
     return model, processor
 
 
-def word_processor(captions: Iterable[str], image_size: int, queries: int = 2) -> Any:
+def word_processor(captions: Iterable[str], image_size: int, queries: int = 2) -> Blip2Processor:
     """A `Blip2Processor` whose tokenizer has a token a word; words that are not in the captions are unknown to it."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import Blip2Processor, BlipImageProcessor, PreTrainedTokenizerFast

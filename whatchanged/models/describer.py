@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 
 from whatchanged.clusters import difference_mask
 from whatchanged.devices import device
-from whatchanged.models.tblip2 import OPTIONS, EnhancedDiffBLIP2
+from whatchanged.models.tblip2 import EnhancedDiffBLIP2
+from whatchanged.models.tblip2_options import OPTIONS
 from whatchanged.regions import Difference, Region
 from whatchanged.weights import whole_weights
 
@@ -31,7 +32,7 @@ class Describer:
 
     def __init__(self, folder: str | Path, **options: Any) -> None:
         if not (Path(folder) / OPTIONS).is_file():
-            raise ValueError(f"there is no trained model in {folder}: `make course NOTEBOOK=05` trains one")
+            raise ValueError(f"there is no trained model in {folder}: give the folder that its save_pretrained wrote")
         self.model, self.options = EnhancedDiffBLIP2.from_pretrained(folder).to(device()), options
 
     def __call__(self, before: np.ndarray, after: np.ndarray, most: int | None = None) -> str:
@@ -46,14 +47,28 @@ class Describer:
         detector, grow = self.model.diff_detector, np.array(before.shape[1::-1]) / self.model.image_size
         found = []
         for cluster in detector.clusters(values):
-            box = np.rint(np.array(cluster.box).reshape(2, 2) * grow).astype(int).ravel().tolist()
-            found.append(Region(*box, round(cluster.area * grow.prod()), float(values[cluster.mask].max() / 255)))
+            x, y, width, height = np.rint(np.array(cluster.box).reshape(2, 2) * grow).astype(int).ravel().tolist()
+            area, strength = round(cluster.area * grow.prod()), float(values[cluster.mask].max() / 255)
+            found.append(Region(x, y, width, height, area, strength))
         mask = difference_mask(values, threshold_percentile=detector.threshold_percentile)
         return Difference("T-BLIP2", 1 - float(values.mean()) / 255, found, values / 255, mask)
 
 
 def load_best_model(model: EnhancedDiffBLIP2, folder: str | Path = "checkpoints") -> EnhancedDiffBLIP2:
-    """The model with the weights of its best epoch, which `training.fit` keeps as `best.safetensors` in its folder."""
+    """The model with the weights of its best epoch.
+
+    Parameters
+    ----------
+    model : changed in place.
+    folder : where its training kept `best.safetensors`; by default where the course's `fit` keeps it by default.
+
+    Raises
+    ------
+    ValueError
+        There is no such file, or it is damaged.
+    RuntimeError
+        It holds the weights of another model.
+    """
     path = Path(folder) / "best.safetensors"
     if not path.is_file():
         raise ValueError(f"{path} does not exist: train with validation data first")

@@ -1,11 +1,13 @@
 """Clusters of differing pixels in a difference map, each as two vectors: how it looks before and after."""
 
+# mypy: allow-redefinition
+# `forward` calls the crops of both pictures by the same name before and after they are one tensor.
+
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -94,8 +96,13 @@ class DifferenceDetector(nn.Module):
         strength : float array (H, W), how much each pixel differs; None counts pixels.
         """
         values = np.ones(np.shape(binary_map), np.float32) if strength is None else strength
-        options = {"eps": self.eps, "min_samples": self.min_samples, "max_clusters": self.max_clusters}
-        return clusters_of(np.asarray(binary_map, bool), values, **options)
+        return clusters_of(
+            np.asarray(binary_map, bool),
+            values,
+            max_clusters=self.max_clusters,
+            eps=self.eps,
+            min_samples=self.min_samples,
+        )
 
     def forward(
         self,
@@ -198,10 +205,3 @@ def _square(cluster: Cluster, margin: float, least: int) -> tuple[int, int, int,
     side = max(math.ceil(max(width, height) * (1 + 2 * margin)), least)
     left, top = round(x + (width - side) / 2), round(y + (height - side) / 2)
     return left, top, left + side, top + side
-
-
-def as_picture(given: Any) -> np.ndarray:
-    """A picture as a uint8 array (H, W, 3)."""
-    if isinstance(given, Tensor):
-        return (given.detach().cpu().float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-    return np.asarray(given)

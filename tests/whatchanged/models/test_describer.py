@@ -12,7 +12,7 @@ from whatchanged.models.describer import Describer, load_best_model
 
 
 def test_a_describer_reads_the_strongest_clusters(pairs, tmp_path):
-    with pytest.raises(ValueError, match="no trained model in .*absent: `make course NOTEBOOK=05` trains one"):
+    with pytest.raises(ValueError, match="no trained model in .*absent: give the folder that its save_pretrained"):
         Describer(tmp_path / "absent")
     model = small(pairs)
     describe = Describer(model.save_pretrained(tmp_path), max_new_tokens=8)

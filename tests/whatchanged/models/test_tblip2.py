@@ -16,10 +16,12 @@ from transformers import Blip2Config, Blip2ForConditionalGeneration
 
 from helpers import scenes, training
 from helpers.captioned import PreparedPairs
-from whatchanged.models import caption_loss, tblip2
+from whatchanged.models import caption_loss
 from whatchanged.models.blip2 import load_blip2, small_blip2
 from whatchanged.models.caption_loss import CaptionLoss
+from whatchanged.models.finetuning import parameter_groups
 from whatchanged.models.tblip2 import EnhancedDiffBLIP2
+from whatchanged.models.tblip2_options import OPTIONS, TBLIP2Options
 from whatchanged.tolerance import change_map
 
 
@@ -65,8 +67,8 @@ def test_losses_are_those_of_transformers_and_of_the_formulas(pairs):
     model = small(pairs)
     captions = [pair.captions[0] for pair in pairs]
     out = model(*sides(pairs), captions, return_loss=True)
-    given, mask = model._prompted(out.visual, model.prompt)
-    words = model._tokens(captions, end=True)
+    given, mask = model.language.prompted(out.visual.prefix, model.options.prompt)
+    words = model.language.tokens(captions, end=True)
     labels = torch.cat(
         [torch.full(mask.shape, -100), words["input_ids"].masked_fill(words["attention_mask"] == 0, -100)], 1
     )
@@ -81,8 +83,8 @@ def test_losses_are_those_of_transformers_and_of_the_formulas(pairs):
     target = torch.arange(4)
     expected = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
     assert out.parts["itc"].item() == pytest.approx(expected.item(), rel=1e-5)
-    tokens = model.processor.tokenizer.decode(model._tokens([model.prompt], begin=True)["input_ids"][0])
-    assert tokens == "</s> Diff:", "the language model begins as it was taught to"
+    tokens = model.language.tokens([model.options.prompt], begin=True)["input_ids"][0]
+    assert model.processor.tokenizer.decode(tokens) == "</s> Diff:", "the language model begins as it was taught to"
 
 
 def test_the_words_of_a_caption_are_sought_in_its_clusters(pairs):
@@ -147,6 +149,16 @@ def test_pictures_as_tensors_are_the_same_pictures(pairs):
     assert torch.allclose(model.visual(*tensors).prefix, model.visual(*sides(pairs)).prefix, atol=1e-5)
 
 
+def test_pictures_come_in_twos(pairs):
+    model, (before, after) = small(pairs), sides(pairs)
+    with pytest.raises(ValueError, match="there are 4 pictures before and 3 after: give as many of each"):
+        model.visual(before, after[:3])
+    with pytest.raises(ValueError, match="img2 is None: give the pictures after"):
+        model.generate(before)
+    with pytest.raises(ValueError, match="return_loss needs captions: there is nothing to compare with"):
+        model(before, after, return_loss=True)
+
+
 def test_features_of_a_frozen_encoder_are_kept(pairs):
     model = small(pairs, freeze_vision=True)
     batch = model._batch(*sides(pairs))
@@ -157,20 +169,6 @@ def test_features_of_a_frozen_encoder_are_kept(pairs):
     assert not model.train().blip2_model.vision_model.training
     with pytest.raises(ValueError, match="cannot be flipped: do not augment"):
         caption_loss.flipped(batch)
-
-
-def test_parameter_groups_hold_each_weight_once_and_the_new_ones_run_ten_times_as_fast(pairs):
-    model = small(pairs, lora=4, freeze_vision=True)
-    groups = {group["name"]: group for group in model.parameter_groups(3e-5)}
-    assert groups["BLIP-2"]["lr"] == 3e-5
-    assert groups["new"]["lr"] == pytest.approx(3e-4)
-    held = [id(weight) for group in groups.values() for weight in group["params"]]
-    trained = {name: id(weight) for name, weight in model.named_parameters() if weight.requires_grad}
-    assert sorted(held) == sorted(trained.values())
-    inside = {name for name in trained if name.startswith("blip2_model.language_model.")}
-    assert inside
-    assert all("lora_" in name for name in inside)
-    assert not any("vision_model" in name for name in trained)
 
 
 def prepared(model, count=8, draw=True):
@@ -210,11 +208,11 @@ def test_a_published_checkpoint_trains_with_lora_and_comes_back(pairs, tmp_path,
     blip2.save_pretrained(tmp_path / "hub")
     processor.save_pretrained(tmp_path / "hub")
     loaded, reader = load_blip2(str(tmp_path / "hub"))
-    model = EnhancedDiffBLIP2(loaded, reader, min_samples=4, lora=4, align_dim=32)
+    model = EnhancedDiffBLIP2(loaded, reader, TBLIP2Options(min_samples=4, lora=4, align_dim=32))
     frozen = {name: weight.clone() for name, weight in model.named_parameters() if not weight.requires_grad}
     captions = [pair.captions[0] for pair in pairs]
     before = model.eval()(*sides(pairs), captions).logits
-    optimizer = torch.optim.AdamW(model.parameter_groups(0.02))
+    optimizer = torch.optim.AdamW(parameter_groups(model, 0.02))
     recipe = training.Recipe(loss=CaptionLoss(), metrics={}, optimizer=optimizer, precision="fp32")
     past = training.fit(model, prepared(model), recipe=recipe, epochs=1, batch_size=4, progress=False)
     assert len(past.step_loss) == 2
@@ -233,7 +231,7 @@ def test_a_published_checkpoint_trains_with_lora_and_comes_back(pairs, tmp_path,
 
 def test_a_half_written_model_is_not_taken_for_a_whole_one(pairs, tmp_path):
     small(pairs).save_pretrained(tmp_path)
-    (tmp_path / tblip2.OPTIONS).unlink()
+    (tmp_path / OPTIONS).unlink()
     with pytest.raises(ValueError, match="holds no options.json: save_pretrained writes it"):
         EnhancedDiffBLIP2.from_pretrained(tmp_path)
 
@@ -252,14 +250,15 @@ def test_full_size_on_paper():
     config = Blip2Config(text_config=text, image_token_index=50265)
     _, processor = small_blip2(["a"], image_size=224, dim=64)
     with torch.device("meta"):
-        model = EnhancedDiffBLIP2(Blip2ForConditionalGeneration(config), processor, lora=16, checkpointing=True)
+        options = TBLIP2Options(lora=16, checkpointing=True)
+        model = EnhancedDiffBLIP2(Blip2ForConditionalGeneration(config), processor, options)
     counts = {name: sum(w.numel() for w in part.parameters()) for name, part in model.blip2_model.named_children()}
     assert counts["vision_model"] == 985_952_256
     adapters = {name: w for name, w in model.named_parameters() if "lora_" in name}
     assert len(adapters) == 32 * 2 * 2, "queries and values of 32 layers, two matrices each"
     assert {name.split(".")[-4] for name in adapters} == {"q_proj", "v_proj"}
     assert sum(w.numel() for w in adapters.values()) == 32 * 2 * 16 * (2560 + 2560)
-    groups = {group["name"]: group["params"] for group in model.parameter_groups()}
+    groups = {group["name"]: group["params"] for group in parameter_groups(model)}
     old = sum(w.numel() for w in groups["BLIP-2"])
     assert (
         old == sum(w.numel() for w in adapters.values()) + counts["qformer"] + counts["language_projection"] + 32 * 768

@@ -41,10 +41,10 @@ def test_it_is_detect(pair, method):
 def test_without_a_model_it_says_how_to_get_one(pair):
     said, why = comparing.describe(pair.before, pair.after, Settings(), NO_MODELS)
     assert said == ""
-    assert "make course NOTEBOOK=05" in why
-    with pytest.raises(ValueError, match="make course NOTEBOOK=02"):
+    assert "no trained model in nowhere: give the folder that" in why
+    with pytest.raises(ValueError, match="no trained model in nowhere: give the file that"):
         _ = NO_MODELS.defects
-    with pytest.raises(ValueError, match="make course NOTEBOOK=05"):
+    with pytest.raises(ValueError, match="no trained model in nowhere: give the folder that"):
         comparing.compare(pair.before, pair.after, Settings("words"), NO_MODELS)
 
 
