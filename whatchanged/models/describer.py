@@ -13,7 +13,7 @@ from whatchanged.devices import device
 from whatchanged.models.tblip2 import EnhancedDiffBLIP2
 from whatchanged.models.tblip2_options import OPTIONS
 from whatchanged.regions import Difference, Region
-from whatchanged.weights import whole_weights
+from whatchanged.weights import BEST_WEIGHTS, CHECKPOINTS, whole_weights
 
 
 class Describer:
@@ -54,13 +54,13 @@ class Describer:
         return Difference("T-BLIP2", 1 - float(values.mean()) / 255, found, values / 255, mask)
 
 
-def load_best_model(model: EnhancedDiffBLIP2, folder: str | Path = "checkpoints") -> EnhancedDiffBLIP2:
+def load_best_model(model: EnhancedDiffBLIP2, folder: str | Path = CHECKPOINTS) -> EnhancedDiffBLIP2:
     """The model with the weights of its best epoch.
 
     Parameters
     ----------
     model : changed in place.
-    folder : where its training kept `best.safetensors`; by default where the course's `fit` keeps it by default.
+    folder : that of the training, which keeps `best.safetensors` there; the default is the same as for training.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def load_best_model(model: EnhancedDiffBLIP2, folder: str | Path = "checkpoints"
     RuntimeError
         It holds the weights of another model.
     """
-    path = Path(folder) / "best.safetensors"
+    path = Path(folder) / BEST_WEIGHTS
     if not path.is_file():
         raise ValueError(f"{path} does not exist: train with validation data first")
     with whole_weights(path):

@@ -1,4 +1,4 @@
-"""A trained model that describes; the best weights, whole or not at all."""
+"""A trained model that describes; the best weights, where a training keeps them, whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import torch
 from safetensors.torch import save_file
 from tiny_tblip2 import small
 
+from helpers import scenes, training
+from helpers.captioned import PreparedPairs
+from whatchanged.models.caption_loss import CaptionLoss
 from whatchanged.models.describer import Describer, load_best_model
 
 
@@ -41,3 +44,22 @@ def test_the_best_weights_are_loaded_whole_or_not_at_all(pairs, tmp_path):
     save_file({"absent": other.absent.detach().clone()}, tmp_path / "best.safetensors")
     with pytest.raises(RuntimeError, match="Missing key"):
         load_best_model(model, tmp_path)
+
+
+def test_the_best_weights_are_found_where_a_training_keeps_them(pairs, tmp_path, monkeypatch):
+    def read(number):
+        pair = scenes.scene_pair(5, number, size=48, changes=(1, 2))
+        return pair.before, pair.after, pair.captions
+
+    monkeypatch.chdir(tmp_path)
+    model, other = small(pairs), small(pairs)
+    optimizer = torch.optim.AdamW(model.parameters(), 0.01)
+    recipe = training.Recipe(loss=CaptionLoss(), metrics={}, optimizer=optimizer, precision="fp32")
+    options = {"epochs": 1, "batch_size": 4, "keep": training.Keeping(), "progress": False}
+    data, judged = PreparedPairs(8, read, model.prepare), PreparedPairs(4, read, model.prepare)
+    past = training.fit(model, data, judged, recipe, **options)
+    assert len(past.step_loss) == 2
+    assert not torch.equal(other.absent, model.absent)
+    assert load_best_model(other) is other
+    weights = other.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items()), "of the only epoch"
