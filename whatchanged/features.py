@@ -13,7 +13,7 @@ import numpy as np
 
 from whatchanged import images
 from whatchanged.images import same_size
-from whatchanged.weights import model_weights
+from whatchanged.weights import IMAGENET_MEAN, IMAGENET_STD, model_weights
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def feature_similarity(
     network, on = _resnet50(weights), device()
     pictures = np.stack([images.shrink(images.color(image), resolution) for image in (before, after)])
     batch = torch.from_numpy(pictures).to(on).permute(0, 3, 1, 2).float() / 255
-    mean, std = (torch.tensor(v, device=on).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    mean, std = (torch.from_numpy(values).to(on).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
     with torch.inference_mode(), autocast(on):
         local, pooled = network(((batch - mean) / std).contiguous(memory_format=torch.channels_last))
     vectors = pooled.float().cpu()
