@@ -6,8 +6,6 @@ import pytest
 import torch
 from training_runs import Points, fit, run
 
-from helpers import training
-
 
 @pytest.mark.process
 def test_two_processes_train_the_same_model(tmp_path):
