@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pandas
+from matplotlib.figure import Figure
 
 from course import executing, notebooks
 from helpers import plotting
@@ -87,9 +91,25 @@ def sweep(
         given = {"seconds", "error"}.union(*rows)
         measured = [name for name in table.columns if name not in given]
         if measured:
-            figure = plotting.runs(_labels(rows), table[measured], title=notebook.stem)
+            figure = _figure(_labels(rows), table[measured], notebook.stem)
             plotting.save(figure, folder / "results.png")
     return table
+
+
+def _figure(names: Sequence[str], values: pandas.DataFrame, title: str) -> Figure:
+    """What each of several runs measured, a panel a measure: a row of `values` a run, NaN where it was not measured."""
+    width, height = 3 + 2.6 * values.shape[1], 1.2 + 0.3 * len(names)
+    figure, axes = plt.subplots(
+        1, values.shape[1], figsize=(width, height), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, color, (measure, column) in zip(axes[0], cycle(plotting.SERIES), values.items(), strict=False):
+        axis.plot(column.astype(float), range(len(names)), "o", color=color)
+        axis.set_xlabel(textwrap.fill(str(measure), 28))
+        axis.grid(alpha=0.3)
+    axes[0, 0].set_yticks(range(len(names)), names)
+    axes[0, 0].invert_yaxis()
+    figure.suptitle(title)
+    return figure
 
 
 def _labels(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from whatchanged.images import SUFFIXES, ImageError, image_files, one_a_core, read_image, resized
-from whatchanged.weights import to_picture, to_tensor
+from whatchanged.images import SUFFIXES, image_files, one_a_core, read_image, resized
+from whatchanged.weights import read_tensor, to_picture, to_tensor
 
 
 class LabeledImages:
@@ -111,31 +111,6 @@ class _Subset(LabeledImages):
 
     def name(self, index: int) -> str:
         return self.whole.name(self.indices[index])
-
-
-def read_tensor(path: str | Path) -> Any:
-    """One image from a tensor file: float32 (3, H, W), normalized as `to_tensor` does.
-
-    It is read with `weights_only=True`: a `.pt` file is a pickle, and a hostile one would run its own code.
-
-    Raises
-    ------
-    ImageError
-        The file is absent, holds anything but one tensor, or the tensor is not an image of three channels.
-    """
-    import torch
-
-    if not Path(path).is_file():
-        raise ImageError(f"{path} does not exist")
-    try:
-        tensor = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what torch raises depends on how the file is broken
-        raise ImageError(f"{path} is not a tensor file: only files that torch.save wrote of one tensor are") from error
-    if not isinstance(tensor, torch.Tensor):
-        raise ImageError(f"{path} holds a {type(tensor).__name__}: it must hold one tensor")
-    if tensor.ndim != 3 or tensor.shape[0] != 3:
-        raise ImageError(f"{path} holds a tensor of shape {tuple(tensor.shape)}: it must be (3, H, W)")
-    return to_tensor(tensor.permute(1, 2, 0).numpy()) if tensor.dtype == torch.uint8 else tensor.float()
 
 
 DEFECT_CLASSES = ("sound", "cracked")

@@ -8,7 +8,6 @@ from helpers.plotting.curves import (
     loss_parts,
     precision_recall_curves,
     roc_curves,
-    runs,
     training_curves,
 )
 from helpers.plotting.pictures import captioned_pairs, heat_map, images, overlay_slider, pair_with_boxes

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,34 +60,6 @@ def lines(
     axis.set(title=title, xlabel=x, ylabel=y, **{f"{one}scale": "log" for one in log})
     axis.grid(alpha=0.3)
     axis.legend()
-    return figure
-
-
-def runs(names: Sequence[str], values: Any, *, title: str) -> Figure:
-    """What each of several runs measured, a panel a measure.
-
-    Parameters
-    ----------
-    names : of the runs.
-    values : pandas DataFrame, a row a run, a column a measure; what was not measured is NaN.
-    title : of the figure.
-    """
-    height = 1.2 + 0.3 * len(names)
-    figure, axes = plt.subplots(
-        1,
-        values.shape[1],
-        figsize=(3 + 2.6 * values.shape[1], height),
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
-    for axis, color, (measure, column) in zip(axes[0], itertools.cycle(SERIES), values.items(), strict=False):
-        axis.plot(column.astype(float), range(len(names)), "o", color=color)
-        axis.set_xlabel(textwrap.fill(str(measure), 28))
-        axis.grid(alpha=0.3)
-    axes[0, 0].set_yticks(range(len(names)), names)
-    axes[0, 0].invert_yaxis()
-    figure.suptitle(title)
     return figure
 
 

@@ -8,7 +8,6 @@ from support import save_picture
 
 from helpers import datasets, surfaces
 from helpers.photographs import photograph
-from whatchanged.images import ImageError
 from whatchanged.weights import to_tensor
 
 PHOTO = photograph("coffee")[:60, :80]
@@ -69,44 +68,6 @@ def test_image_folders_subsets_and_memory(tmp_path):
     assert part.picture(1)[0, 0, 0] == 200
     assert part[1][1] == 1
     assert part.in_memory().subset([1]).picture(0)[0, 0, 0] == 200
-
-
-def test_files_that_are_no_tensors_are_refused_by_name(tmp_path):
-    import torch
-
-    class Evil:
-        def __reduce__(self):
-            return (open, (str(tmp_path / "evil.txt"), "w"))
-
-    import pickle
-
-    torch.save({"a": torch.zeros(3, 4, 4)}, tmp_path / "dict.pt")
-    torch.save(torch.zeros(4, 4), tmp_path / "flat.pt")
-    (tmp_path / "text.pt").write_text("hello")
-    (tmp_path / "evil.pt").write_bytes(pickle.dumps(Evil(), protocol=2))
-    torch.save(Evil(), tmp_path / "evil2.pt")
-    torch.save(torch.zeros(3, 4, 4), tmp_path / "whole.pt")
-    (tmp_path / "cut.pt").write_bytes((tmp_path / "whole.pt").read_bytes()[:300])
-    for name, message in {
-        "dict.pt": "holds a dict: it must hold one tensor",
-        "flat.pt": r"holds a tensor of shape \(4, 4\): it must be \(3, H, W\)",
-        "text.pt": "is not a tensor file",
-        "evil.pt": "is not a tensor file",
-        "evil2.pt": "is not a tensor file",
-        "cut.pt": "is not a tensor file",
-        "absent.pt": "does not exist",
-    }.items():
-        with pytest.raises(ImageError, match=f"{name} {message}"):
-            datasets.read_tensor(tmp_path / name)
-    assert not (tmp_path / "evil.txt").exists(), "a hostile pickle must not run"
-    assert datasets.read_tensor(tmp_path / "whole.pt").shape == (3, 4, 4)
-
-
-def test_uint8_tensors_are_normalized(tmp_path):
-    import torch
-
-    torch.save(torch.from_numpy(PHOTO.transpose(2, 0, 1).copy()), tmp_path / "a.pt")
-    assert torch.equal(datasets.read_tensor(tmp_path / "a.pt"), to_tensor(PHOTO))
 
 
 def test_folders_without_defect_images_are_named(tmp_path):
