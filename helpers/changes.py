@@ -8,14 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from helpers.datasets import LabeledImages
 from helpers.things import ATTRIBUTES, Pair
 from whatchanged.files import read_json, write_json
-from whatchanged.images import ImageError, read_image, resized
+from whatchanged.images import ImageError, read_image, resized, write_image
 
 CHANGE_LABELS = ("color", "shape", "texture")
 SPLITS = {"train": 0.7, "val": 0.15, "test": 0.15}
@@ -113,7 +112,7 @@ def _split_records(root: Path, split: str | None) -> tuple[Path, list[Any]]:
     if split is not None and split not in SPLITS:
         raise ValueError(f"split is {split!r}: choose from {', '.join(SPLITS)}, or None for all")
     own = split is not None and (root / split / "annotations.json").is_file()
-    folder = root / split if own else root
+    folder = root / (split or "") if own else root
     path = folder / "annotations.json"
     if not path.is_file():
         raise ValueError(f"{root} holds no annotations.json: it belongs beside before/ and after/")
@@ -180,7 +179,7 @@ def _picture_size(folder: Path, file: Any, name: str) -> tuple[int, int]:
 
 
 def write_dataset(folder: str | Path, pairs: Iterable[Pair]) -> Path:
-    """Write pairs to disk as `loading.SubtleDiffDataset` reads them: `before/`, `after/` and `annotations.json`.
+    """Write pairs to disk as `SubtleDiffDataset` reads them: `before/`, `after/` and `annotations.json`.
 
     Beside the labels, a record holds the boxes, how many objects there are, the captions and the nuisance. The
     annotations are written last: a folder that has them is whole.
@@ -197,9 +196,8 @@ def write_dataset(folder: str | Path, pairs: Iterable[Pair]) -> Path:
     for number, pair in enumerate(pairs):
         name = f"{number:06}"
         for side in ("before", "after"):
-            path = folder / side / f"{name}.png"
-            path.write_bytes(cv2.imencode(".png", getattr(pair, side)[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])
-        record = {"id": name, "before": f"{name}.png", "after": f"{name}.png"}
+            write_image(folder / side / f"{name}.png", getattr(pair, side))
+        record: dict[str, Any] = {"id": name, "before": f"{name}.png", "after": f"{name}.png"}
         record |= {kind: int(pair.labels[kind]) for kind in ATTRIBUTES}
         record |= {"boxes": pair.boxes.tolist(), "objects": len(pair.things), "captions": list(pair.captions)}
         records.append(record | {"nuisance": asdict(pair.nuisance)})

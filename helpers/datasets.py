@@ -22,9 +22,9 @@ class LabeledImages:
     names : of the classes or labels.
     """
 
-    def __init__(self, labels: Sequence, names: Sequence[str]) -> None:
-        labels = np.asarray(labels)
-        self.labels, self.names = labels.astype(np.int64 if labels.ndim == 1 else np.float32), tuple(names)
+    def __init__(self, labels: Sequence | np.ndarray, names: Sequence[str]) -> None:
+        given = np.asarray(labels)
+        self.labels, self.names = given.astype(np.int64 if given.ndim == 1 else np.float32), tuple(names)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -62,7 +62,7 @@ class Pictures(LabeledImages):
     """
 
     def __init__(
-        self, images: np.ndarray, labels: Sequence, names: Sequence[str], masks: np.ndarray | None = None
+        self, images: np.ndarray, labels: Sequence | np.ndarray, names: Sequence[str], masks: np.ndarray | None = None
     ) -> None:
         super().__init__(labels, names)
         self.images, self.masks = images, masks

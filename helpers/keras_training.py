@@ -92,7 +92,7 @@ class TextBar(keras.callbacks.Callback):
         self._epoch = epoch + 1
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        self._bar.set_postfix_str(f"epoch {self._epoch}, loss {logs['loss']:.3f}", refresh=False)
+        self._bar.set_postfix_str(f"epoch {self._epoch}, loss {(logs or {})['loss']:.3f}", refresh=False)
         self._bar.update()
 
     def on_train_end(self, logs: dict | None = None) -> None:

@@ -130,7 +130,7 @@ def take_mask(mask: np.ndarray, nuisance: Nuisance) -> np.ndarray:
 def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
     """Compress a uint8 RGB image as JPEG of that quality (1 to 100) and decode it again."""
     data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    return np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1])
 
 
 def keeps_geometry(nuisance: Nuisance) -> bool:

@@ -137,17 +137,12 @@ def check(name: str, value: float, *, at_least: float | None = None, at_most: fl
     bounds = [f">= {at_least}"] * (at_least is not None) + [f"<= {at_most}"] * (at_most is not None)
     claim = f"{name} {' and '.join(bounds)}"
     passed = (at_least is None or value >= at_least) and (at_most is None or value <= at_most)
-    _record(name, {"value": value if math.isfinite(value) else None, "bound": " and ".join(bounds), "passed": passed})
+    entry = {"value": value if math.isfinite(value) else None, "bound": " and ".join(bounds), "passed": passed}
+    path = _output_folder / "metrics.json"
+    write_json(path, (read_json(path) if path.is_file() else {}) | {name: entry})
     if not passed:
         raise CheckFailed(f"{claim}: failed with {value:.6g}")
     print(f"{claim}: passed")
-
-
-def _record(name: str, entry: dict) -> None:
-    path = _output_folder / "metrics.json"
-    metrics = read_json(path) if path.is_file() else {}
-    metrics[name] = entry
-    write_json(path, metrics)
 
 
 @contextlib.contextmanager

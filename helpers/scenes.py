@@ -147,7 +147,8 @@ class _Draw:
     def thing(self, spot: np.ndarray) -> Thing:
         def attempt() -> Thing:
             color, shape, texture = (pick(self.rng, values) for values in VALUES.values())
-            return Thing(color, shape, texture, *map(float, spot), angle=float(self.rng.uniform(-0.35, 0.35)))
+            x, y, radius = map(float, spot)
+            return Thing(color, shape, texture, x, y, radius, angle=float(self.rng.uniform(-0.35, 0.35)))
 
         return self._allowed(attempt)
 
@@ -171,14 +172,18 @@ class _Draw:
             if self.combinations is None or (thing.shape, thing.texture) in self.combinations:
                 return thing
         raise ValueError(
-            f"combinations holds {len(self.combinations)} of (shape, texture), too few for what shall change: give each"
-            " shape and each texture at least two"
+            f"combinations holds {len(self.combinations or ())} of (shape, texture), too few for what shall change:"
+            " give each shape and each texture at least two"
         )
 
 
-def _plan(draw, present, spare, count) -> list[tuple[tuple[str, ...], Thing | None, Thing | None]]:
+Step = tuple[tuple[str, ...], Thing | None, Thing | None]
+
+
+def _plan(draw: _Draw, present: Sequence[Thing], spare: np.ndarray, count: int) -> list[Step]:
     """What changes: (kinds, thing before, thing after); there are only two free places for added and moved."""
-    rng, plan, free = draw.rng, [], list(spare)
+    rng, free = draw.rng, list(spare)
+    plan: list[Step] = []
     chosen = iter(rng.permutation(len(present)))
     for _ in range(min(count, len(present))):
         thing = present[int(next(chosen))]

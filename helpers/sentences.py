@@ -50,7 +50,7 @@ def _claims(part: str) -> list[tuple[str, str, str]]:
         for template in templates:
             found = re.fullmatch(template.format(old=_OLD, new=_NEW, a_new=f"an? {_NEW}"), part)
             if found and kind != "altered":
-                return [(*found.groups(), "", kind)]
+                return [(found.group(1), "", kind)]
             if found:
                 values = zip(("color", "texture", "shape"), *(thing.split() for thing in found.groups()), strict=True)
                 return [(found["old"], attribute, after) for attribute, before, after in values if after != before]

@@ -42,7 +42,7 @@ class BoxScore:
         return 2 * self.true_positives / total if total else 1.0
 
 
-def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def box_iou(a: Any, b: Any) -> np.ndarray:
     """Intersection over union of every box with every other.
 
     Parameters
@@ -93,7 +93,7 @@ def score_boxes(pairs: Iterable[tuple[np.ndarray, np.ndarray]], iou: float = 0.3
 
 
 def score_sets(pairs: Iterable[tuple[set, set]]) -> BoxScore:
-    """Count right, wrong and missed members over (found, true) pairs of sets, as of `scenes.change_tuples`."""
+    """Count right, wrong and missed members over (found, true) pairs of sets, as of `change_tuples`."""
     right = wrong = missed = 0
     for found, true in pairs:
         right, wrong, missed = right + len(found & true), wrong + len(found - true), missed + len(true - found)
@@ -130,7 +130,8 @@ def score_clusters(pairs: Sequence[tuple[Sequence[Any], np.ndarray]], shape: tup
     shape : of the pictures, (H, W).
     """
     every = [one for clusters, _ in pairs for one in clusters]
-    best, covered, true_area, wrong = [], 0, 0, 0
+    best: list[float] = []
+    covered = true_area = wrong = 0
     for clusters, true in pairs:
         overlap = box_iou(true, [one.box for one in clusters])
         best += overlap.max(axis=1).tolist() if len(clusters) else [0.0] * len(true)
@@ -234,7 +235,7 @@ def compare_methods(
 def _condition_score(method: str, condition: str, found: list[Difference], changed: list[Pair], iou: float):
     hits, noise = found[: len(changed)], found[len(changed) :]
     boxes = [(difference.boxes, pair.boxes) for difference, pair in zip(hits, changed, strict=True)]
-    strengths = [[region.strength for region in difference.regions] for difference in hits]
+    strengths = [np.array([region.strength for region in difference.regions]) for difference in hits]
     curve = precision_recall([(f, s, t) for (f, t), s in zip(boxes, strengths, strict=True)], iou)
     false_boxes = sum(len(difference.regions) for difference in noise) / max(1, len(noise))
     return ConditionScore(method, condition, score_boxes(boxes, iou), false_boxes, curve)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import math
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -123,31 +125,15 @@ def _tokenized(captions: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     return PTBTokenizer().tokenize({name: [{"caption": one} for one in given] for name, given in plain.items()})
 
 
-def _bleu(truth: dict, given: dict) -> tuple[list, list]:
-    from pycocoevalcap.bleu.bleu import Bleu
+def _scorer(module: str, name: str, *options: Any) -> Callable[[dict, dict], tuple[list, list]]:
+    """What calls a scorer of pycocoevalcap, which is imported when it is needed."""
 
-    return Bleu(4).compute_score(truth, given)
+    def run(truth: dict, given: dict) -> tuple[list, list]:
+        scorer = getattr(importlib.import_module(f"pycocoevalcap.{module}"), name)(*options)
+        values, each = scorer.compute_score(truth, given)
+        return (values, each) if isinstance(values, list) else ([values], [each])  # BLEU gives its four at once
 
-
-def _rouge(truth: dict, given: dict) -> tuple[list, list]:
-    from pycocoevalcap.rouge.rouge import Rouge
-
-    value, each = Rouge().compute_score(truth, given)
-    return [value], [each]
-
-
-def _meteor(truth: dict, given: dict) -> tuple[list, list]:
-    from pycocoevalcap.meteor.meteor import Meteor
-
-    value, each = Meteor().compute_score(truth, given)
-    return [value], [each]
-
-
-def _cider(truth: dict, given: dict) -> tuple[list, list]:
-    from pycocoevalcap.cider.cider import Cider
-
-    value, each = Cider().compute_score(truth, given)
-    return [value], [each]
+    return run
 
 
 def _spice(truth: dict, given: dict) -> tuple[list, list]:
@@ -173,10 +159,10 @@ def _place_spice_models(library: Path, downloaded: Path) -> None:
 
 
 _SCORERS: dict[tuple[str, ...], Callable[[dict, dict], tuple[list, list]]] = {
-    ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"): _bleu,
-    ("ROUGE-L",): _rouge,
-    ("METEOR",): _meteor,
-    ("CIDEr-D",): _cider,
+    ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"): _scorer("bleu.bleu", "Bleu", 4),
+    ("ROUGE-L",): _scorer("rouge.rouge", "Rouge"),
+    ("METEOR",): _scorer("meteor.meteor", "Meteor"),
+    ("CIDEr-D",): _scorer("cider.cider", "Cider"),
     ("SPICE",): _spice,
 }
 

@@ -203,7 +203,7 @@ def peak_distances(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     maps : float array (n, H, W).
     masks : bool array (n, H, W), each with at least one pixel, or there is a ValueError.
     """
-    found = []
+    found: list[float] = []
     for one, mask in zip(maps, masks, strict=True):
         if not mask.any():
             raise ValueError(f"mask {len(found)} is empty: leave out the samples without a mask")
@@ -266,7 +266,8 @@ def resampled_interval(
     count : how many samples there are, 1 or more.
     usable : whether a draw can be judged; the others are drawn anew.
     """
-    rng, values = np.random.default_rng(seed), []
+    rng = np.random.default_rng(seed)
+    values: list[float] = []
     while len(values) < rounds:
         drawn = rng.integers(count, size=count)
         if usable(drawn):

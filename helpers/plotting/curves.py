@@ -14,7 +14,7 @@ from whatchanged.drawing import FOUND
 
 
 def precision_recall_curves(
-    curves: dict[str, tuple[np.ndarray, np.ndarray]], *, title: str, columns: int = 5
+    curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]], *, title: str, columns: int = 5
 ) -> Figure:
     """Precision over recall, one small plot a nuisance.
 
@@ -75,13 +75,12 @@ def loss_by_iteration(
     smooth : steps in the running mean.
     """
     figure, axis = plt.subplots(figsize=(8, 3.4), layout="constrained")
-    losses = np.asarray(losses, float)
-    window = max(1, min(smooth, len(losses)))
-    mean = np.convolve(losses, np.ones(window) / window, mode="valid")
-    axis.plot(np.arange(1, len(losses) + 1), losses, color=SERIES[0], alpha=0.3, linewidth=1, label="each step")
-    axis.plot(np.arange(window, len(losses) + 1), mean, color=SERIES[0], linewidth=2, label=f"mean of {window} steps")
+    count, window = len(losses), max(1, min(smooth, len(losses)))
+    mean = np.convolve(np.asarray(losses, float), np.ones(window) / window, mode="valid")
+    axis.plot(np.arange(1, count + 1), losses, color=SERIES[0], alpha=0.3, linewidth=1, label="each step")
+    axis.plot(np.arange(window, count + 1), mean, color=SERIES[0], linewidth=2, label=f"mean of {window} steps")
     if len(validation):
-        ends = np.linspace(0, len(losses), len(validation) + 1)[1:]
+        ends = np.linspace(0, count, len(validation) + 1)[1:]
         axis.plot(ends, validation, "o--", color=FOUND, label="held out, after each epoch")
     axis.set(xlabel="step", ylabel="cross-entropy", title=title, ylim=(0, None))
     axis.grid(alpha=0.3)

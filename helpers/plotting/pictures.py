@@ -65,9 +65,8 @@ def pair_with_boxes(
             _box(axis, box, TRUE, "--")
         for number, box in enumerate(found, start=1):
             _box(axis, box, FOUND, "-")
-            axis.annotate(
-                str(number), (box[0], box[1]), color="white", fontsize=8, va="bottom", backgroundcolor=FOUND
-            ).get_bbox_patch().set_boxstyle("square", pad=0.15)
+            ground = {"boxstyle": "square,pad=0.15", "facecolor": FOUND, "edgecolor": FOUND}
+            axis.annotate(str(number), (box[0], box[1]), color="white", fontsize=8, va="bottom", bbox=ground)
     if title:
         figure.suptitle(title, fontsize=11)
     return figure

@@ -62,7 +62,7 @@ def confidence_histogram(labels: np.ndarray, probabilities: np.ndarray, names: S
     """How the probability of label 1 is spread over the samples of each class; counts on a logarithmic scale."""
     figure, axis = plt.subplots(figsize=(8, 3), layout="constrained")
     parts = [probabilities[labels == label] for label in (0, 1)]
-    axis.hist(parts, bins=np.linspace(0, 1, 21), label=[f"truly {name}" for name in names], color=SERIES[:2])
+    axis.hist(parts, bins=np.linspace(0, 1, 21).tolist(), label=[f"truly {name}" for name in names], color=SERIES[:2])
     axis.axvline(0.5, color="gray", linestyle="--")
     axis.set(yscale="log", xlabel=f"probability of {names[1]!r}", ylabel="samples", title="Confidence of the model")
     axis.legend()

@@ -20,15 +20,16 @@ def same_sums(on_cpu: bool) -> Iterator[None]:
     threads come to them.
     """
     was, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    filled = torch.utils.deterministic.fill_uninitialized_memory
+    memory: Any = torch.utils.deterministic  # a module whose class, which the stubs do not know, has the setting
+    filled = memory.fill_uninitialized_memory
     if on_cpu:
         torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # it costs time, and nothing here reads such memory
+        memory.fill_uninitialized_memory = False  # it costs time, and nothing here reads such memory
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(was, warn_only=warned)
-        torch.utils.deterministic.fill_uninitialized_memory = filled
+        memory.fill_uninitialized_memory = filled
 
 
 Share = tuple[list[int], int]
