@@ -12,9 +12,9 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from helpers import datasets, scenes, surfaces, training
+from helpers import datasets, scenes, surfaces
 from helpers.changes import SubtleDiffDataset, write_dataset
-from whatchanged import alignment
+from whatchanged import alignment, training
 from whatchanged.devices import precision
 from whatchanged.models import dbt_resnet50, resnet18
 

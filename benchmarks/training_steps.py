@@ -24,8 +24,9 @@ from torch.utils.data import DataLoader
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tables
 
-from helpers import captioned, datasets, scenes, surfaces, training
+from helpers import captioned, datasets, scenes, surfaces
 from helpers.changes import SubtleDiffDataset, write_dataset
+from whatchanged import training
 from whatchanged.devices import autocast, precision
 from whatchanged.models import caption_loss, dbt_resnet50, ddla, resnet18, tblip2
 from whatchanged.models.blip2 import small_blip2

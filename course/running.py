@@ -10,7 +10,7 @@ from typing import Any
 
 from course import website
 from course.executing import execute, execute_all
-from course.notebooks import NOTEBOOKS, changed, parse, publish_images, refuse_unknown, select, write_clean
+from course.notebooks import NOTEBOOKS, cells_of, changed, parse, publish_images, refuse_unknown, select, write_clean
 from course.reports import line_of, report, runs_table
 from helpers.runtime import ROOT
 from whatchanged.devices import rank
@@ -92,9 +92,10 @@ def launch_processes(path: Path, processes: int, arguments: list[str]) -> int:
     Every process executes the notebook at `path`, and `training.fit` gives each its share of the pictures. ValueError
     where the notebook does not train by it.
     """
-    if "training.fit(" not in path.read_text(encoding="utf-8"):
+    code = ("".join(cell["source"]) for cell in cells_of(path) if cell["cell_type"] == "code")
+    if not any("training.fit(" in source for source in code):
         raise ValueError(
-            f"{path.stem} does not train by helpers.training, which shares the work: leave --processes out"
+            f"{path.stem} does not train by whatchanged.training, which shares the work: leave --processes out"
         )
     return subprocess.run([*launcher(processes), "--module", "course", *arguments], cwd=ROOT, check=False).returncode
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from helpers.datasets import LabeledImages
-from helpers.runtime import progress_bar
 from whatchanged.models.dual_attention import CORES, GPUS, keras, os, tf
+from whatchanged.progress import progress_bar
 
 
 def batches(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import inspect
 import math
@@ -13,7 +12,6 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -143,25 +141,6 @@ def check(name: str, value: float, *, at_least: float | None = None, at_most: fl
     if not passed:
         raise CheckFailed(f"{claim}: failed with {value:.6g}")
     print(f"{claim}: passed")
-
-
-@contextlib.contextmanager
-def progress_bar(steps: int, shown: bool = True) -> Iterator[Any]:
-    """A text bar of tqdm; in a notebook the cell's output is cleared after it, so that nothing of it stays on the page.
-
-    Yields
-    ------
-    tqdm.tqdm
-        With `update` and `set_postfix_str`.
-    """
-    from tqdm import tqdm
-
-    with tqdm(total=steps, disable=not shown, leave=False, mininterval=1.0, ncols=90, file=sys.stdout) as bar:
-        yield bar
-    if shown and "ipykernel" in sys.modules:
-        from IPython.display import clear_output
-
-        clear_output()
 
 
 def show_source(*things: Any) -> Any:

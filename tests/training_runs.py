@@ -12,7 +12,7 @@ import torch
 from support import SCRIPTS
 
 from course import running
-from helpers import training
+from whatchanged import training
 
 SCRIPT = SCRIPTS / "train_script.py"
 

@@ -84,7 +84,8 @@ TRAINS = """
 import os
 from pathlib import Path
 import torch
-from helpers import runtime, training
+from helpers import runtime
+from whatchanged import training
 
 output = runtime.start(OUTPUT_DIR, 0)
 
@@ -139,5 +140,5 @@ def test_a_notebook_trains_in_two_processes_and_goes_on_in_one(tmp_path):
 
 def test_processes_are_for_notebooks_that_share_the_work():
     (classic,) = select("01")
-    with pytest.raises(ValueError, match="01_classic_diff does not train by helpers.training"):
+    with pytest.raises(ValueError, match="01_classic_diff does not train by whatchanged.training"):
         running.launch_processes(classic, 2, [])

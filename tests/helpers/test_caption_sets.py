@@ -14,7 +14,7 @@ import torch
 from published import write_published
 from support import ROOT
 
-from helpers import captioned, training
+from helpers import captioned
 from helpers.caption_sets import (
     CAPTION_SETS,
     captioned_parts,
@@ -24,6 +24,7 @@ from helpers.caption_sets import (
     spot_the_diff,
     vist,
 )
+from whatchanged import training
 from whatchanged.files import read_json
 from whatchanged.models import caption_loss
 

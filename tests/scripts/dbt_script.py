@@ -14,9 +14,10 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from helpers import augmentation, training
+from helpers import augmentation
 from helpers.changes import SubtleDiffDataset
 from helpers.datasets import Pictures
+from whatchanged import training
 from whatchanged.models import dbt_resnet50
 
 parser = argparse.ArgumentParser()

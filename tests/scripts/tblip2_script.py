@@ -14,8 +14,9 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from helpers import scenes, training
+from helpers import scenes
 from helpers.captioned import PreparedPairs
+from whatchanged import training
 from whatchanged.models import caption_loss, tblip2
 from whatchanged.models.blip2 import small_blip2
 from whatchanged.models.finetuning import parameter_groups

@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from helpers import training
-from helpers.training import checkpoints
+from whatchanged import training
+from whatchanged.training import checkpoints
 
 parser = argparse.ArgumentParser()
 parser.add_argument("folder")

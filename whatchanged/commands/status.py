@@ -11,6 +11,7 @@ EXTRAS = {
     "dask": "many",
     "distributed": "many",
     "pyarrow": "many",
+    "accelerate": "models",
     "captum": "models",
     "peft": "models",
     "safetensors": "models",

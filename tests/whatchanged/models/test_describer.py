@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import save_file
 from tiny_tblip2 import small
 
-from helpers import scenes, training
+from helpers import scenes
 from helpers.captioned import PreparedPairs
+from whatchanged import training
 from whatchanged.models.caption_loss import CaptionLoss
 from whatchanged.models.describer import Describer, load_best_model
 

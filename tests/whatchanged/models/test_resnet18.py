@@ -8,7 +8,8 @@ import safetensors.torch
 import torch
 import torchvision
 
-from helpers import datasets, surfaces, training
+from helpers import datasets, surfaces
+from whatchanged import training
 from whatchanged.images import resized
 from whatchanged.models import resnet18
 from whatchanged.weights import to_tensor

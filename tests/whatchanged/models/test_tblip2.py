@@ -14,8 +14,9 @@ from support import SCRIPTS
 from tiny_tblip2 import sides, small
 from transformers import Blip2Config, Blip2ForConditionalGeneration
 
-from helpers import scenes, training
+from helpers import scenes
 from helpers.captioned import PreparedPairs
+from whatchanged import training
 from whatchanged.models import caption_loss
 from whatchanged.models.blip2 import load_blip2, small_blip2
 from whatchanged.models.caption_loss import CaptionLoss

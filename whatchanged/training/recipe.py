@@ -11,7 +11,7 @@ import torch
 from accelerate.utils import convert_outputs_to_fp32
 from torch import Tensor, nn
 
-from helpers.training.losses import accuracy, classification
+from whatchanged.training.losses import accuracy, classification
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

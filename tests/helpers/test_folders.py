@@ -1,23 +1,12 @@
-"""Predictions of data, of a folder, and of pairs."""
+"""Folders of pictures and of pairs, judged; a bad one has its reason."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from training_runs import Points
 
-from helpers import training
-
-
-def test_predict_is_the_model_in_evaluation_mode():
-    model = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Dropout(0.9), torch.nn.Linear(8, 2)).train()
-    data = Points(10)
-    logits, labels = training.predict(model, data, batch_size=3, precision="fp32")
-    assert model.training
-    assert np.array_equal(labels, data.y.numpy())
-    with torch.no_grad():
-        assert np.abs(logits - model.eval()(data.x).numpy()).max() < 1e-6
+from helpers import folders
 
 
 def test_a_folder_is_classified_into_a_csv(tmp_path):
@@ -40,7 +29,7 @@ def test_a_folder_is_classified_into_a_csv(tmp_path):
     (folder / "c.png").write_text("no image")
     (folder / "notes.txt").write_text("ignored")
     names = ("dark", "bright")
-    table = training.predict_folder(Bright(), folder, size=16, names=names, csv=tmp_path / "out.csv")
+    table = folders.predict_folder(Bright(), folder, size=16, names=names, csv=tmp_path / "out.csv")
     assert table.file.tolist() == ["a.jpg", "b.png", "c.png"]
     assert table.prediction.tolist()[:2] == ["dark", "bright"]
     assert table.probability[:2].min() > 0.9
@@ -50,15 +39,9 @@ def test_a_folder_is_classified_into_a_csv(tmp_path):
     assert lines[1].startswith("a.jpg,dark,")
     (tmp_path / "none").mkdir()
     with pytest.raises(ValueError, match="none holds no file with one of"):
-        training.predict_folder(Bright(), tmp_path / "none", size=16, names=names)
+        folders.predict_folder(Bright(), tmp_path / "none", size=16, names=names)
     with pytest.raises(ValueError, match="nowhere is no folder"):
-        training.predict_folder(Bright(), tmp_path / "nowhere", size=16, names=names)
-
-
-def test_softmax_is_the_formula():
-    logits = np.array([[0.0, 1.0, 2.0], [1000.0, 0.0, 0.0]])
-    expected = np.exp(logits[0]) / np.exp(logits[0]).sum()
-    assert training.softmax(logits) == pytest.approx(np.stack([expected, [1, 0, 0]]))
+        folders.predict_folder(Bright(), tmp_path / "nowhere", size=16, names=names)
 
 
 class Brighter(torch.nn.Module):
@@ -86,12 +69,12 @@ def test_pairs_of_a_folder_are_judged(tmp_path):
     Image.fromarray(picture).save(tmp_path / "d_before.png")
     Image.fromarray(picture[:20]).save(tmp_path / "d_after.png")
     options = {"size": 32, "names": ("brighter", "other"), "thresholds": (0.5, 0.7), "csv": tmp_path / "out.csv"}
-    table = training.predict_pairs(Brighter(), tmp_path, **options)
+    table = folders.predict_pairs(Brighter(), tmp_path, **options)
     assert table.before.tolist() == ["a_before.png", "b_before.png", "c_before.png", "d_before.png"]
     assert table.changed.tolist()[:2] == ["brighter", "nothing"]
     assert table.other[0] == pytest.approx(0.6, abs=0.01)
     assert "c_after.png is not an image" in table.error[2]
     assert "before is 40x40 and after is 40x20" in table.error[3]
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 5
-    easy = training.predict_pairs(Brighter(), tmp_path, size=32, names=("brighter", "other"))
+    easy = folders.predict_pairs(Brighter(), tmp_path, size=32, names=("brighter", "other"))
     assert easy.changed.tolist()[:2] == ["brighter, other", "other"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from training_runs import Points, fit, linear
 
-from helpers import training
+from whatchanged import training
 
 
 def test_a_step_is_that_of_a_plain_loop():

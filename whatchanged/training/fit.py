@@ -11,12 +11,12 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list, gather_object
 from torch import Tensor, nn
 
-from helpers.runtime import progress_bar
-from helpers.training.checkpoints import Checkpoints, Keeping
-from helpers.training.feeding import Feed, Share, data_loader, same_sums, to_device
-from helpers.training.history import History, Plan, Progress, TrainingError
-from helpers.training.recipe import PRECISIONS, Recipe, computing_in
 from whatchanged import devices
+from whatchanged.progress import progress_bar
+from whatchanged.training.checkpoints import Checkpoints, Keeping
+from whatchanged.training.feeding import Feed, Share, data_loader, same_sums, to_device
+from whatchanged.training.history import History, Plan, Progress, TrainingError
+from whatchanged.training.recipe import PRECISIONS, Recipe, computing_in
 
 
 def fit(

@@ -7,9 +7,10 @@ import signal
 
 import pytest
 import torch
-from training_runs import Points, fit, run, same_bits
+from training_runs import Points, fit, linear, run, same_bits
 
-from helpers import training
+from whatchanged import training
+from whatchanged.models.describer import load_best_model
 
 
 @pytest.mark.process
@@ -89,3 +90,11 @@ def test_resume_refuses_another_run(tmp_path):
     _, history = fit(keep=anew, epochs=1)
     assert len(history.epochs) == 1, "without resume a run starts anew"
     assert len(list(tmp_path.glob("checkpoint-*"))) == 1
+
+
+def test_the_default_folder_is_where_the_best_weights_are_looked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, _ = fit(validation=Points(16, seed=1), keep=training.Keeping())
+    other = linear()
+    assert not torch.equal(other.weight, model.weight)
+    assert torch.equal(load_best_model(other).weight, model.weight)

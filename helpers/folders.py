@@ -1,4 +1,4 @@
-"""A trained model asked: a dataset, a folder of pictures, pairs."""
+"""A trained model asked about a folder of pictures or pairs: a table, in which a bad one has its reason."""
 
 from __future__ import annotations
 
@@ -7,54 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
-from torch.utils.data import DataLoader
 
 from helpers.datasets import Pictures
 from whatchanged.alignment import aligned
-from whatchanged.devices import autocast
 from whatchanged.files import write_whole
 from whatchanged.images import image_files, read_image, read_pair, resized
 from whatchanged.pairs import each, find_pairs
-
-
-@torch.inference_mode()
-def predict(
-    model: nn.Module, dataset: Any, *, batch_size: int = 200, precision: str | None = None, workers: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Outputs and labels of a dataset, in its order, with the model in evaluation mode on the device it lies on.
-
-    Parameters
-    ----------
-    precision : "fp32", "bf16", or None for the best of the device.
-    workers : processes that load data.
-
-    Returns
-    -------
-    outputs : float32 array (n, classes), logits.
-    labels : array (n, ...).
-    """
-    on = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    found = []
-    for inputs, labels in DataLoader(dataset, batch_size, num_workers=workers):
-        with autocast(on, precision):
-            found.append((model(inputs.to(on)).float().cpu(), labels))
-    model.train(was_training)
-    outputs, labels = zip(*found, strict=True)
-    return torch.cat(outputs).numpy(), torch.cat(labels).numpy()
-
-
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """The probability of each yes/no label, from logits of any shape."""
-    return torch.from_numpy(logits).double().sigmoid().numpy()
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities (n, classes) of logits (n, classes)."""
-    return torch.from_numpy(logits).double().softmax(dim=1).numpy()
 
 
 def classify_folder(
@@ -98,9 +56,10 @@ def classify_folder(
 
 
 def predict_folder(
-    model: nn.Module, folder: str | Path, *, size: int, names: Sequence[str], csv: str | Path | None = None
+    model: Any, folder: str | Path, *, size: int, names: Sequence[str], csv: str | Path | None = None
 ) -> Any:
     """Classify every image of a folder by a torch model; see `classify_folder`."""
+    from whatchanged.training import predict, softmax
 
     def classify(images: np.ndarray) -> np.ndarray:
         return softmax(predict(model, Pictures(images, np.zeros(len(images)), names))[0])
@@ -109,7 +68,7 @@ def predict_folder(
 
 
 def predict_pairs(
-    model: nn.Module,
+    model: Any,
     source: str | Path,
     *,
     size: int,
@@ -133,6 +92,8 @@ def predict_pairs(
         A row a pair: "before", "after" (file names), "changed" (the labels that apply, or "nothing"), the probability
         of each label, "error".
     """
+    from whatchanged.training import predict, sigmoid
+
     least = np.full(len(names), 0.5) if thresholds is None else np.asarray(thresholds)
     prepared = each(find_pairs(source), lambda paths: [resized(one, size) for one in aligned(*read_pair(*paths))])
     rows: list[dict[str, Any]] = []

@@ -7,7 +7,7 @@ import json
 import pytest
 from training_runs import Points, fit
 
-from helpers import training
+from whatchanged import training
 
 
 class Told:

@@ -15,8 +15,8 @@ from accelerate.utils import gather_object
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from helpers.training.history import History, Plan, Progress, TrainingError
 from whatchanged.files import alone, read_json, write_json
+from whatchanged.training.history import History, Plan, Progress, TrainingError
 from whatchanged.weights import BEST_WEIGHTS, CHECKPOINTS, whole_weights
 
 KEPT_CHECKPOINTS = 2

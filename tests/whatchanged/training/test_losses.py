@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from helpers import training
+from whatchanged import training
 
 
 def test_multi_label_loss_and_accuracy_are_their_formulas():

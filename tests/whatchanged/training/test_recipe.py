@@ -1,0 +1,50 @@
+"""A recipe's precision: that of one training, and of the model's own forward alone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from training_runs import Points, fit, linear
+
+from whatchanged import training
+
+
+class Noting(torch.nn.Linear):
+    """Notes in what it computed."""
+
+    kinds: set
+
+    def forward(self, x):
+        answer = super().forward(x)
+        self.kinds.add(answer.dtype)
+        return answer
+
+
+def test_each_training_of_a_process_has_its_own_precision():
+    """Also of one model, which is trained again and again."""
+    model = Noting(3, 2)
+    for precision, kind in (("bf16", torch.bfloat16), ("bf16", torch.bfloat16), ("fp32", torch.float32)):
+        model.kinds = set()
+        fit(model, precision=precision, epochs=1)
+        assert model.kinds == {kind}
+
+
+def test_a_model_whose_training_failed_computes_as_before():
+    def stop(model, batch):
+        assert training.classification(model, batch)[1].dtype == torch.float32  # the outputs are, whatever is inside
+        raise KeyboardInterrupt
+
+    model = Noting(3, 2)
+    model.kinds = set()
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, loss=stop, precision="bf16")
+    assert model.kinds == {torch.bfloat16}
+    assert torch.equal(model(Points().x), torch.nn.functional.linear(Points().x, model.weight, model.bias))
+
+
+def test_a_forward_that_was_put_into_the_model_stays_there():
+    model = linear()
+    own = model.forward
+    model.forward = lambda x: own(x) + 1
+    fit(model, precision="bf16", epochs=1)
+    assert torch.equal(model(Points().x), own(Points().x) + 1)
