@@ -48,10 +48,12 @@ def classify_folder(
     read = list(each(image_files(folder), lambda path: resized(read_image(path), size)))
     pictures = [picture for _, picture, _ in read if picture is not None]
     judged = iter(classify(np.stack(pictures)) if pictures else ())
-    rows: list[dict[str, Any]] = [{"file": path.name, "error": reason} for path, _, reason in read]
-    for row in (row for row in rows if not row["error"]):
-        given = next(judged)
-        row |= {"prediction": names[given.argmax()], "probability": float(given.max())}
+    rows: list[dict[str, Any]] = []
+    for path, picture, reason in read:
+        rows.append({"file": path.name, "error": reason})
+        if picture is not None:
+            given = next(judged)
+            rows[-1] |= {"prediction": names[given.argmax()], "probability": float(given.max())}
     return _table(rows, ["file", "prediction", "probability", "error"], csv)
 
 
@@ -59,7 +61,7 @@ def predict_folder(
     model: Any, folder: str | Path, *, size: int, names: Sequence[str], csv: str | Path | None = None
 ) -> Any:
     """Classify every image of a folder by a torch model; see `classify_folder`."""
-    from whatchanged.training import predict, softmax
+    from whatchanged.training import predict, softmax  # here, for `classify_folder` serves Keras without torch
 
     def classify(images: np.ndarray) -> np.ndarray:
         return softmax(predict(model, Pictures(images, np.zeros(len(images)), names))[0])
