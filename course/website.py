@@ -1,4 +1,4 @@
-"""The executed notebooks as a website: pages, search and pictures in one folder that needs no network."""
+"""The executed notebooks and the pages of `docs/` as a website: one folder that needs no network."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from course.notebooks import lead, title
 from helpers.runtime import ROOT
 
 SOURCE = ROOT / "website"
+DOCS = ROOT / "docs"
+APART = {"licences.md"}  # of `docs/`: a table for whoever passes packages on
 _PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
+_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)#:\s]+)(?:#[^)\s]*)?\)")
+_FENCED = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+_HERE = "<!-- the notebooks -->"
 
 
 def pages_of(folder: Path, executed: dict[str, Path] | None = None) -> dict[str, Path]:
@@ -65,7 +71,7 @@ def build(pages: dict[str, Path], target: Path, report: str = "") -> list[str]:
 
 
 def _lay_out(pages: dict[str, Path], source: Path, report: str) -> None:
-    """What Sphinx reads: notebooks and their pictures where they lie in the project, and the front page."""
+    """What Sphinx reads: notebooks, `docs/` and pictures where they lie in the project, and the front page."""
     for place, path in pages.items():
         (source / "notebooks" / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, source / "notebooks" / place)
@@ -77,11 +83,27 @@ def _lay_out(pages: dict[str, Path], source: Path, report: str) -> None:
     if report:
         (source / "report.md").write_text(report, encoding="utf-8")
         entries.append("report")
-    parts = [(SOURCE / "index.md").read_text(encoding="utf-8"), *(_teaser(*one) for one in chapters.items())]
-    parts.append(_toctree("The notebooks", entries))
+    parts = [*(_teaser(*one) for one in chapters.items()), _toctree("The notebooks", entries)]
+    front = (SOURCE / "index.md").read_text(encoding="utf-8").replace(_HERE, "\n\n".join(parts))
     solutions = [f"notebooks/{place.removesuffix('.ipynb')}" for place in pages if place not in chapters]
-    parts.append(_toctree("Solutions", solutions))
-    (source / "index.md").write_text("\n\n".join(parts), encoding="utf-8")
+    (source / "index.md").write_text(f"{front}\n{_toctree('Solutions', solutions)}", encoding="utf-8")
+    _lay_out_docs(source)
+
+
+def _lay_out_docs(source: Path) -> None:
+    """The pages of `docs/`. A link of theirs to what is no part of this site, as a module, becomes its words alone."""
+    (source / "docs").mkdir()
+    taken = [path for path in DOCS.glob("*.md") if path.name not in APART]
+    for path in taken:
+        shutil.copyfile(path, source / "docs" / path.name)
+    for path in taken:
+        parts = _FENCED.split(path.read_text(encoding="utf-8"))
+        parts[::2] = [_LINK.sub(partial(_within, source / "docs"), part) for part in parts[::2]]
+        (source / "docs" / path.name).write_text("".join(parts), encoding="utf-8")
+
+
+def _within(folder: Path, link: re.Match[str]) -> str:
+    return link[0] if (folder / link[2]).exists() else link[1]
 
 
 def _toctree(caption: str, entries: Sequence[str]) -> str:

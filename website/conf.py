@@ -14,6 +14,8 @@ extensions = ["myst_nb", "sphinx_copybutton"]
 nb_execution_mode = "off"
 nb_merge_streams = True
 myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3  # as GitHub has them: docs/your_pictures.md#many-pairs
+highlight_language = "none"  # of a fence that names no language
 
 html_theme = "sphinx_book_theme"
 html_title = project

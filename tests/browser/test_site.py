@@ -10,6 +10,8 @@ from course import website
 from course.notebooks import NOTEBOOKS
 
 PAGES = website.pages_of(NOTEBOOKS)
+DOCS = sorted(path.stem for path in website.DOCS.glob("*.md") if path.name not in website.APART)
+NAMES = ["index", *(f"notebooks/{place.removesuffix('.ipynb')}" for place in PAGES), *(f"docs/{name}" for name in DOCS)]
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +22,7 @@ def site(tmp_path_factory):
 
 
 @pytest.mark.parametrize("size", ["desktop", "phone"])
-@pytest.mark.parametrize("name", ["index", *(f"notebooks/{place.removesuffix('.ipynb')}" for place in PAGES)])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_page_is_accessible_and_whole(browser, site, name, size):
     for scheme in ("light", "dark"):
         page = opened(browser, (site / f"{name}.html").as_uri(), size, color_scheme=scheme)
@@ -28,7 +30,7 @@ def test_a_page_is_accessible_and_whole(browser, site, name, size):
         assert page.foreign == []
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
-        if name.endswith(("index", "01_classic_diff")):
+        if name.endswith(("index", "01_classic_diff", "your_pictures")):
             page.screenshot(path=SCREENSHOTS / f"site_{name.split('/')[-1]}_{size}_{scheme}.png")
         page.context.close()
 
@@ -38,6 +40,15 @@ def test_search(browser, site):
     expect(page.locator("#search-results a").first).to_be_visible()
     page = opened(browser, f"{(site / 'search.html').as_uri()}?q=hippopotamus")
     expect(page.get_by_text("did not match any documents")).to_be_visible()
+
+
+def test_from_the_front_page_to_the_docs_and_on(browser, site):
+    page = opened(browser, (site / "index.html").as_uri())
+    page.locator("article").get_by_role("link", name="Your pictures").click()
+    assert page.url.endswith("docs/your_pictures.html")
+    page.locator("article").get_by_role("link", name="From one machine to many").click()
+    assert page.url.endswith("docs/scale.html")
+    expect(page.get_by_role("heading", name="Very many pairs")).to_be_visible()
 
 
 def test_ways_through_the_site(browser, site):

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
+from support import ROOT
 
 from course import notebooks, reports, website
 from course.notebooks import select
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.process
 NOTEBOOKS = select("")
 PAGES = website.pages_of(notebooks.NOTEBOOKS)
 FIRST = {place: path for place, path in PAGES.items() if path.name.startswith("01")}
+DOCS = sorted(path for path in (ROOT / "docs").glob("*.md") if path.name != "licences.md")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def pages(site):
 
 
 def test_no_internal_link_is_broken(pages):
-    assert len(pages) >= len(NOTEBOOKS) + 3
+    assert len(pages) >= len(NOTEBOOKS) + len(DOCS) + 3
     broken = []
     for path, page in pages.items():
         for link in page.links + page.loaded:
@@ -106,6 +108,25 @@ def test_the_front_page_leads_to_all(site, pages):
     assert len([image for image in front.images if "_images" in image["src"]]) == len(NOTEBOOKS)
     report = (site / "report.html").read_text()
     assert "failed</strong>: cell [2] | raised" in report
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.stem)
+def test_a_page_of_the_docs_is_there(site, pages, path):
+    front, page = pages[site / "index.html"], pages[site / "docs" / f"{path.stem}.html"]
+    assert front.links.count(f"docs/{path.stem}.html") >= 2, "in the text and in the side bar"
+    text, written = page.path.read_text(encoding="utf-8"), path.read_text(encoding="utf-8")
+    assert f"<h1>{written.splitlines()[0].removeprefix('# ')}<a" in text
+    pictures = re.findall(r"!\[([^\]]+)\]", written)
+    assert [image["alt"] for image in page.images if "_images" in image["src"]] == pictures
+    assert "](" not in re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL), "a link that is none"
+
+
+def test_a_link_of_the_docs_leads_to_a_page_or_is_words(site, pages):
+    page = pages[site / "docs" / "running.html"]
+    assert "scale.html#training-in-several-processes" in page.links
+    assert "CONTRIBUTING.md tells of the other tests" in page.path.read_text(encoding="utf-8")
+    own = {link for one in pages.values() for link in one.links if "_sources/" not in link and "://" not in link}
+    assert [link for link in own if "_downloads/" in link or ".md" in link] == []
 
 
 @pytest.mark.parametrize("address", ["someone/course", "https://github.com/someone/course.git"])
