@@ -88,7 +88,7 @@ def starts() -> Iterator[str]:
     yield "| to start | seconds | noise | of it Python itself | loads PyTorch, TensorFlow |"
     yield "| --- | --- | --- | --- | --- |"
     bare, _ = tables.seconds(started("pass"))
-    yield f"| `python -m helpers --help` | {told(HELP, bare)}"
+    yield f"| `whatchanged --help` | {told(HELP, bare)}"
     for path in select(""):
         yield f"| imports of notebook {path.stem[:2]} | {told(imports_of(path), bare)}"
 

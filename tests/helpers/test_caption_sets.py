@@ -26,7 +26,7 @@ from helpers.caption_sets import (
 )
 from whatchanged import training
 from whatchanged.files import read_json
-from whatchanged.models import caption_loss
+from whatchanged.models import caption_loss, finetuning
 
 PARTS = ("train", "validation", "test")
 FEW = {"train": 4, "validation": 2, "test": 2}
@@ -238,10 +238,10 @@ def test_t_blip2_trains_two_steps(name, folder):
         return captioned.PreparedPairs(count, read, model.prepare, draw=part == "train")
 
     start = {key: value.clone() for key, value in model.named_parameters()}
-    optimizer = torch.optim.AdamW(model.parameter_groups(1e-3))
-    options = {"optimizer": optimizer, "loss": caption_loss.CaptionLoss(), "metrics": {}, "precision": "fp32"}
+    optimizer = torch.optim.AdamW(finetuning.parameter_groups(model, 1e-3))
+    recipe = training.Recipe(caption_loss.CaptionLoss(), {}, optimizer, precision="fp32")
     data = prepared("train", 4), prepared("validation", 2)
-    history = training.fit(model, *data, epochs=1, batch_size=2, progress=False, **options)
+    history = training.fit(model, *data, recipe, epochs=1, batch_size=2, progress=False)
     assert len(history.step_loss) == 2
     assert all(0 < loss < 100 for loss in [*history.step_loss, history.epochs[0]["val_lm"]])
     assert any(not torch.equal(value, start[key]) for key, value in model.named_parameters())
