@@ -31,7 +31,7 @@ sweep: $(INSTALLED)  ## one notebook for each row of a table: NOTEBOOK=02 TABLE=
 site: $(INSTALLED)  ## the notebooks with the outputs they have, as a website
 	$(BIN)/python -m course site
 
-app: $(INSTALLED)  ## open the page: what changed between two pictures of yours
+app: $(INSTALLED)  ## serve the page: what changed between two pictures of yours
 	$(BIN)/python -m whatchanged app --model-path build/05_t_blip2/model \
 		--defect-model build/02_resnet18_defects/model.safetensors $(ARGS)
 

@@ -104,7 +104,7 @@ def _add_run(commands) -> None:
     run = commands.add_parser(
         "run",
         help="execute the notebooks and render them",
-        description="Execute the notebooks through papermill, render them to HTML, and link them in an index page.",
+        description="Execute the notebooks through papermill, and make the website of them, build/site.",
     )
     run.add_argument("--notebook", default="", metavar="NN", help="only the notebook whose name begins so, as 01")
     run.add_argument("--profile", choices=("quick", "full"), default="quick", help="generated or real data (quick)")

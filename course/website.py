@@ -63,7 +63,7 @@ def build(pages: dict[str, Path], target: Path, report: str = "") -> list[str]:
         command = [sys.executable, "-m", "sphinx", *options, str(source), str(site)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise RuntimeError(f"the site could not be built: {done.stderr.strip()}")
+            raise ValueError(f"the site could not be built: {done.stderr.strip()}")
         if target.exists():
             shutil.rmtree(target)
         site.rename(target)

@@ -37,7 +37,7 @@ class PairAugmentation:
             raise ValueError(f"noise is {self.noise}: give a standard deviation, 0 or more")
 
     def __call__(self, batch: tuple[Tensor, Any]) -> tuple[Tensor, Any]:
-        """A batch of (pairs float32 (n, 2, 3, H, W), normalized as `loading.to_tensor` does; labels)."""
+        """A batch of (pairs float32 (n, 2, 3, H, W), normalized as `weights.to_tensor` does; labels)."""
         pairs, labels = batch
         pairs = dihedral(pairs, int(torch.randint(8, ()))) if self.turn else pairs
         mean, deviation = (

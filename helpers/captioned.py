@@ -97,7 +97,7 @@ def describe_pairs(
     Parameters
     ----------
     describe : before, after (uint8 arrays (H, W, 3)) -> a caption.
-    source : as in `loading.find_pairs`. A pair that cannot be read gets a row that says why.
+    source : as in `whatchanged.find_pairs`. A pair that cannot be read gets a row that says why.
     csv : where to write the table as well, whole or not at all.
 
     Returns

@@ -23,7 +23,7 @@ def batches(
 
     Parameters
     ----------
-    data : images with the labels 0 and 1, as `loading.labeled_csv_images` or `loading.Pictures`.
+    data : images with the labels 0 and 1, as `datasets.labeled_csv_images` or `datasets.Pictures`.
     batch_size : 1 or more.
     shuffle : another order in every epoch.
     augment : mirror each image at random, upright and sideways, and make it brighter or darker by up to a tenth.

@@ -61,7 +61,7 @@ MAX_PIXELS = 200_000_000
 
 
 class ImageError(ValueError):
-    """A file that is not an image the course can read."""
+    """A file that is not an image that can be read."""
 
 
 def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:

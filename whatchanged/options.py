@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-METHODS = {"tolerant": "The course's best", "pixel": "Pixel", "ssim": "SSIM", "features": "Features"}
+METHODS = {"tolerant": "Tolerant, the best", "pixel": "Pixel", "ssim": "SSIM", "features": "Features"}
 """Every method by the name that code and commands use, with the one that people read."""
 
 
@@ -14,7 +14,7 @@ class Options:
 
     Attributes
     ----------
-    method : one of `METHODS`; "tolerant" is the course's best.
+    method : one of `METHODS`; "tolerant" is the best in tests.
     align, normalize : register the after image first; remove differences of light first. None: as the method is
         meant, which is yes for "tolerant" and no for the three classic ones.
     motion : what `align` may do: "translation", "euclidean", "affine" or "perspective".

@@ -1,4 +1,4 @@
-"""The course's own difference: how far each pixel lies outside of what the other picture shows nearby."""
+"""The tolerant difference: how far each pixel lies outside of what the other picture shows nearby."""
 
 from __future__ import annotations
 

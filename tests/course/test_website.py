@@ -144,6 +144,6 @@ def test_a_site_that_cannot_be_built_leaves_the_old_one(tmp_path, monkeypatch):
     broken = tmp_path / "01_broken.ipynb"
     broken.write_text('{"cells": []}')
     monkeypatch.setattr(website, "SOURCE", tmp_path / "nowhere")
-    with pytest.raises((RuntimeError, OSError)):
+    with pytest.raises((ValueError, OSError)):
         website.build({broken.name: broken}, tmp_path / "site")
     assert os.listdir(tmp_path / "site") == ["index.html"]

@@ -12,7 +12,7 @@ def add(commands: Any) -> None:
     """The options of `app`."""
     app = commands.add_parser(
         "app",
-        help="open the interactive page",
+        help="serve the interactive page",
         description="Serve a page that compares pictures, describes what changed, and looks for defects. Stop it with"
         " Ctrl-C.",
     )

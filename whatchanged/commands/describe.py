@@ -20,7 +20,9 @@ def add(commands: Any) -> None:
     )
     describe.add_argument("--image1", metavar="FILE", help="the picture before")
     describe.add_argument("--image2", metavar="FILE", help="the picture after")
-    describe.add_argument("--model-path", metavar="DIR", help="a trained model, as its `save_pretrained` wrote it")
+    describe.add_argument(
+        "--model-path", metavar="DIR", help="a trained model, as its `save_pretrained` wrote it (needed)"
+    )
     describe.add_argument(
         "--input-dir",
         metavar="PAIRS",

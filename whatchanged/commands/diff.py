@@ -17,8 +17,8 @@ def add(commands: Any) -> None:
     diff = commands.add_parser(
         "diff",
         help="find the regions in which two pictures differ",
-        description="Find the regions in which two pictures differ. Without --method it uses the course's best"
-        " configuration, which aligns the pictures, evens out their light and tolerates a pixel of misalignment.",
+        description="Find the regions in which two pictures differ. Without --method it uses the configuration that was"
+        " best in tests: it aligns the pictures, evens out their light and tolerates a pixel of misalignment.",
         epilog="Exit status: 0 no difference, 1 differences, 2 trouble (with --pairs: 2 where any pair is bad).",
     )
     diff.add_argument("before", nargs="?", help="image file")

@@ -43,7 +43,8 @@ def _how_to_install(error: ImportError) -> str:
     """What is missing, and how to get it; the error again where only its author can tell."""
     module = (error.name or "").split(".")[0]
     if module in EXTRAS:
-        return f'this needs {module}, which is not installed: pip install "whatchanged[{EXTRAS[module]}]"'
+        how = f'pip install ".[{EXTRAS[module]}]" in the folder of the package'
+        return f"this needs {module}, which is not installed: {how}"
     if "libGL" in str(error):  # a Linux without a desktop; the windows that need it are never opened
         return f"OpenCV cannot be loaded ({error}): apt-get install libgl1, or pip install opencv-python-headless"
     raise error

@@ -192,7 +192,7 @@ def _run(start: gr.Button, stop: gr.Button, work: Callable, inputs: list, output
 
 def _controls() -> list[Any]:
     with gr.Row():
-        method = gr.Radio(list(CHOICES), value="The course's best", label="Method")
+        method = gr.Radio(list(CHOICES), value=METHODS["tolerant"], label="Method")
         align = gr.Radio(list(ALIGNMENT), value="As the method is meant", label="Align the pictures first")
     with gr.Row():
         sensitivity = gr.Slider(0.2, 5, value=1, step=0.1, label="Sensitivity (not for T-BLIP2)")

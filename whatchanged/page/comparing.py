@@ -44,19 +44,19 @@ class Models:
     @cached_property
     def words(self) -> Any:
         """`describer.Describer`; ValueError where there is none."""
-        from whatchanged.models.describer import Describer
-
         if self.describer is None:
             raise ValueError("no model that describes was given: start the page with --model-path")
+        from whatchanged.models.describer import Describer
+
         return Describer(self.describer)
 
     @cached_property
     def defects(self) -> Any:
         """`resnet18.Classifier`; ValueError where there is none."""
-        from whatchanged.models.resnet18 import Classifier
-
         if self.classifier is None:
             raise ValueError("no model that judges surfaces was given: start the page with --defect-model")
+        from whatchanged.models.resnet18 import Classifier
+
         return Classifier.load(self.classifier)
 
 
