@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.list:
             print(listing(datasets, data_dir))
             return 0
-        name = options.name or (USUAL if USUAL in datasets else None)
+        name = USUAL if options.name is None and USUAL in datasets else options.name
         if name not in datasets:
             what = f"there is no dataset {name!r}" if name else "give the name of a dataset"
             raise DownloadError(f"{what}: choose from {', '.join(datasets)}")

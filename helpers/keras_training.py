@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from helpers.datasets import LabeledImages
-from whatchanged.models.dual_attention import CORES, GPUS, keras, os, tf
+from whatchanged.models.dual_attention import CORES, GPUS, keras, tf
 from whatchanged.progress import progress_bar
 
 

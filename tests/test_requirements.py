@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from support import ROOT
 
-from whatchanged.commands.status import EXTRAS
+from whatchanged.extras import EXTRAS
 
 TABLE = tomllib.loads((ROOT / "pyproject.toml").read_text())
 GROUPS = TABLE["dependency-groups"]

@@ -7,7 +7,7 @@ import numpy as np
 
 from whatchanged.regions import Difference
 
-FOUND = "#D55E00"  # what a method found; one of plotting's colors
+FOUND = "#D55E00"  # what a method found
 
 
 def draw_regions(before: np.ndarray, after: np.ndarray, difference: Difference, picture: str = "both") -> np.ndarray:

@@ -23,12 +23,13 @@ class Journal:
     name : of that list. None makes it a file of JSON lines, a record each; a run after one that finished begins anew.
     about : what all records share, as the model they come from.
     key : of a record; two with the same key are the same piece of work.
+    fresh : whether a record of an earlier run still holds, by the record and the time when that run kept its last one,
+        seconds since the epoch; None: all do.
 
     Attributes
     ----------
     done : key -> record, those of earlier runs too. Records with an "error" of earlier runs are not among them: they
-        are tried again.
-    stopped : when an earlier run that did not finish kept its last record, seconds since the epoch; 0 without one.
+        are tried again, and so are those that are not fresh.
 
     Raises
     ------
@@ -36,10 +37,17 @@ class Journal:
         On entering: another run has the file; it is none of this kind; or its records come from something else.
     """
 
-    def __init__(self, path: str | Path, name: str | None, about: dict[str, Any], key: Callable[[dict], Any]) -> None:
-        self.path, self.name, self.about, self._key = Path(path), name, about, key
+    def __init__(
+        self,
+        path: str | Path,
+        name: str | None,
+        about: dict[str, Any],
+        key: Callable[[dict], Any],
+        fresh: Callable[[dict, float], bool] | None = None,
+    ) -> None:
+        self.path, self.name, self.about, self._key, self._fresh = Path(path), name, about, key, fresh
         self.part = self.path.with_name(self.path.name + ".journal")
-        self._held, self.stopped = ExitStack(), 0.0
+        self._held = ExitStack()
         self.done: dict[Any, dict[str, Any]] = {}
 
     def __enter__(self) -> Journal:
@@ -47,9 +55,11 @@ class Journal:
             raise ValueError(f"{self.path.parent} is no folder: make it first, then write {self.path.name} there")
         with ExitStack() as entering:
             entering.enter_context(alone(self.path, self.path.with_name(f".{self.path.name}.lock")))
-            earlier = list(self._earlier())
+            stopped = self.part.stat().st_mtime if self.part.is_file() else 0.0
+            earlier = [one for one in self._earlier() if not one.get("error")]
             self._held = entering.pop_all()
-        self.done = {self._key(one): one for one in earlier if not one.get("error")}
+        fresh = self._fresh or (lambda record, since: True)
+        self.done = {self._key(one): one for one in earlier if fresh(one, stopped)}
         self._file = write_whole(self.part, _lines([self.about, *self.done.values()])).open("a", encoding="utf-8")
         return self
 
@@ -80,11 +90,20 @@ class Journal:
         if self.name is not None and self.path.is_file():
             yield from self._finished(self.name)
         if self.part.is_file():
-            self.stopped = self.part.stat().st_mtime
-            lines = self.part.read_text(encoding="utf-8").split("\n")[:-1]  # what no newline ends was cut off
-            if lines:
-                self._hold_about(json.loads(lines[0]), self.part)
-            yield from map(json.loads, lines[1:])
+            yield from self._begun()
+
+    def _begun(self) -> list[dict[str, Any]]:
+        lines = self.part.read_text(encoding="utf-8").split("\n")[:-1]  # what no newline ends was cut off
+        try:
+            about, *records = map(json.loads, lines or [json.dumps(self.about)])
+            if not all(isinstance(one, dict) for one in (about, *records)):
+                raise ValueError("a line is no record")
+        except ValueError as error:
+            raise ValueError(
+                f"{self.part} is no journal of an earlier run ({error}): delete it to begin anew"
+            ) from error
+        self._hold_about(about, self.part)
+        return records
 
     def _finished(self, name: str) -> list[dict[str, Any]]:
         try:

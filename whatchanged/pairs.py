@@ -81,6 +81,11 @@ def each(items: Iterable[Item], do: Callable[[Item], Result]) -> Iterator[tuple[
     ------
     item, result, reason : of the next one. Where it failed there is no result, and the reason is the sentence of a
         ValueError or OSError, or of any other error its name and sentence; else the reason is empty.
+
+    Raises
+    ------
+    ImportError
+        A library is not installed: that is no fault of one of them.
     """
     for item in items:
         result, reason = None, ""
@@ -88,6 +93,8 @@ def each(items: Iterable[Item], do: Callable[[Item], Result]) -> Iterator[tuple[
             result = do(item)
         except (ValueError, OSError) as error:
             reason = str(error)
+        except ImportError:  # what is not installed is missing for all of them
+            raise
         except Exception as error:  # one must not take the others with it
             reason = f"{type(error).__name__}: {error}"
         yield item, result, reason

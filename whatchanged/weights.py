@@ -81,11 +81,11 @@ def model_weights(weights: str | Path, architecture: str) -> dict[str, Any]:
         except OSError as error:
             raise ConnectionError(
                 f"the ImageNet weights of {architecture} are not on this machine and could not be downloaded: connect"
-                " to the network once, or set WEIGHTS to the path of a checkpoint, or to None"
+                " to the network once, or give the path of a checkpoint as weights, or None"
             ) from error
     path = Path(weights)
     if not path.is_file():
-        raise FileNotFoundError(f"WEIGHTS is {str(weights)!r}: use 'imagenet', None, or a checkpoint that exists")
+        raise FileNotFoundError(f"weights is {str(weights)!r}: use 'imagenet', None, or a checkpoint that exists")
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 

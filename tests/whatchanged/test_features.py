@@ -31,7 +31,7 @@ def test_features_with_a_checkpoint_and_without(tmp_path):
     trained = feature_similarity(pair.before, pair.after, weights=str(tmp_path / "resnet50.pth"))
     assert "resnet50.pth" in trained.note
     assert not np.allclose(trained.map, random.map)
-    with pytest.raises(FileNotFoundError, match="WEIGHTS is 'nowhere.pth'"):
+    with pytest.raises(FileNotFoundError, match="weights is 'nowhere.pth'"):
         feature_similarity(pair.before, pair.after, weights="nowhere.pth")
     with pytest.raises(ValueError, match="at least 32 pixels"):
         feature_similarity(pair.before[:20], pair.after[:20])

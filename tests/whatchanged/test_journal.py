@@ -81,3 +81,45 @@ def test_what_does_not_belong_together_is_refused(tmp_path):
         assert (tmp_path / "other.json").read_text() == content
     with pytest.raises(ValueError, match="nowhere is no folder"), journal(tmp_path / "nowhere" / "x.json"):
         pass
+
+
+def test_lines_of_records_begin_anew_after_a_run_that_finished(tmp_path):
+    path = tmp_path / "out.jsonl"
+    for said in ("first", "second"):
+        with Journal(path, None, {"model": "a"}, key=lambda record: record["id"]) as one:
+            assert one.missing([1]) == [1]
+            one.add({"id": 1, "said": said})
+            one.finish([1, 1])
+        assert (
+            path.read_text() == json.dumps({"id": 1, "said": said}) + "\n" + json.dumps({"id": 1, "said": said}) + "\n"
+        )
+    with Journal(path, None, {"model": "a"}, key=lambda record: record["id"]) as one:
+        one.add({"id": 2})
+    assert "second" in path.read_text(), "the finished file stays until the next is whole"
+    with Journal(path, None, {"model": "a"}, key=lambda record: record["id"]) as one:
+        assert one.missing([1, 2]) == [1]
+
+
+def test_what_is_not_fresh_is_done_again_however_often_it_is_stopped(tmp_path):
+    path, changed = tmp_path / "out.json", set()
+
+    def opened():
+        return Journal(
+            path, "pairs", {}, lambda record: record["id"], lambda record, since: record["id"] not in changed
+        )
+
+    with opened() as one:
+        one.add({"id": 1})
+        one.add({"id": 2})
+    changed.add(1)
+    for _ in range(2):  # the second time the journal is newer than the change
+        with opened() as two:
+            assert two.missing([1, 2]) == [1]
+        changed.clear()
+
+
+@pytest.mark.parametrize("line", ["junk", "[1]", '{"model": "a"}\n3'])
+def test_a_damaged_journal_is_named(tmp_path, line):
+    (tmp_path / "out.json.journal").write_text(line + "\n")
+    with pytest.raises(ValueError, match=r"out.json.journal is no journal of an earlier run .*: delete it"):
+        journal(tmp_path / "out.json").__enter__()

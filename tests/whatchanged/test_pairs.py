@@ -6,7 +6,7 @@ import pytest
 from support import save_picture
 
 from helpers.photographs import photograph
-from whatchanged.pairs import find_pairs
+from whatchanged.pairs import each, find_pairs
 
 PHOTO = photograph("coffee")[:60, :80]
 
@@ -36,3 +36,25 @@ def test_pairs_in_a_csv(tmp_path):
     (tmp_path / "none").mkdir()
     with pytest.raises(ValueError, match="holds no pairs"):
         find_pairs(tmp_path / "none")
+
+
+def test_of_many_a_bad_one_gets_its_reason():
+    def halved(number):
+        if number == 2:
+            raise ValueError("2 is bad")
+        if number == 3:
+            raise FileNotFoundError(2, "No such file", "3.png")
+        return {}[number] if number == 4 else number / 2
+
+    assert list(each([1, 2, 3, 4, 5], halved)) == [
+        (1, 0.5, ""),
+        (2, None, "2 is bad"),
+        (3, None, "[Errno 2] No such file: '3.png'"),
+        (4, None, "KeyError: 4"),
+        (5, 2.5, ""),
+    ]
+
+
+def test_what_is_not_installed_is_no_fault_of_one_of_them():
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        list(each([1, 2], lambda number: __import__("no_such_module")))

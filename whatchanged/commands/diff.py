@@ -103,8 +103,16 @@ def _diff_many(options: argparse.Namespace) -> int:
     for number, pair in enumerate(order, start=1):
         pictures.setdefault(pair, folder / f"{number:0{digits}d}_{Path(pair[0]).stem}.png")
     about = _how(options) | {"picture": options.picture}
-    with Journal(folder / "results.jsonl", None, about, key=lambda one: (one["before"], one["after"])) as journal:
-        missing = [pair for pair in pictures if pair not in journal.done or _changed(pair, journal.stopped)]
+
+    def key(record: dict[str, Any]) -> tuple[str, str]:
+        return record["before"], record["after"]
+
+    def fresh(record: dict[str, Any], since: float) -> bool:
+        picture = pictures.get(key(record))
+        return picture is not None and picture.is_file() and not _changed(key(record), since)
+
+    with Journal(folder / "results.jsonl", None, about, key, fresh) as journal:
+        missing = journal.missing(list(pictures))
         bar = tqdm(missing, unit="pair", disable=None)
         for pair, record, reason in each(bar, lambda pair: _compare(options, pair, pictures[pair])):
             failed = {"before": pair[0], "after": pair[1], "method": options.method, "error": reason}
@@ -113,7 +121,7 @@ def _diff_many(options: argparse.Namespace) -> int:
     counts = {SAME: 0, DIFFERENT: 0, TROUBLE: 0}
     for pair in order:
         counts[_status(journal.done[pair])] += 1
-    return _summary(counts, len(pictures) - len(missing))
+    return _summary(counts, sum(pair not in missing for pair in order))
 
 
 def _changed(pair: tuple[str, str], since: float) -> bool:

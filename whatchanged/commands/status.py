@@ -5,24 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from whatchanged.extras import how_to_install
+
 SAME, DIFFERENT, TROUBLE = 0, 1, 2
-EXTRAS = {
-    "gradio": "page",
-    "dask": "many",
-    "distributed": "many",
-    "pyarrow": "many",
-    "accelerate": "models",
-    "captum": "models",
-    "peft": "models",
-    "safetensors": "models",
-    "scipy": "models",
-    "torch": "models",
-    "torchvision": "models",
-    "transformers": "models",
-    "keras": "keras",
-    "tensorflow": "keras",
-}
-"""What is not installed by default: the module, and the extra of the package that brings it."""
 
 
 def answer(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> int:
@@ -33,21 +18,12 @@ def answer(parser: argparse.ArgumentParser, arguments: list[str] | None = None) 
     except (ValueError, OSError, ConnectionError) as error:
         announce(f"{parser.prog}: {error}")
     except ImportError as error:
-        announce(f"{parser.prog}: {_how_to_install(error)}")
+        if not (told := how_to_install(error)):
+            raise
+        announce(f"{parser.prog}: {told}")
     except KeyboardInterrupt:
         announce(f"{parser.prog}: stopped")
     return TROUBLE
-
-
-def _how_to_install(error: ImportError) -> str:
-    """What is missing, and how to get it; the error again where only its author can tell."""
-    module = (error.name or "").split(".")[0]
-    if module in EXTRAS:
-        how = f'pip install ".[{EXTRAS[module]}]" in the folder of the package'
-        return f"this needs {module}, which is not installed: {how}"
-    if "libGL" in str(error):  # a Linux without a desktop; the windows that need it are never opened
-        return f"OpenCV cannot be loaded ({error}): apt-get install libgl1, or pip install opencv-python-headless"
-    raise error
 
 
 def announce(text: str) -> None:

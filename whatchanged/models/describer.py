@@ -71,7 +71,7 @@ def load_best_model(model: EnhancedDiffBLIP2, folder: str | Path = CHECKPOINTS) 
     """
     path = Path(folder) / BEST_WEIGHTS
     if not path.is_file():
-        raise ValueError(f"{path} does not exist: train with validation data first")
+        raise ValueError(f"{path} does not exist: train with validation data and keep=Keeping() first")
     with whole_weights(path):
         model.load_state_dict(load_file(path))
     return model

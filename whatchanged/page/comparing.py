@@ -17,6 +17,7 @@ import numpy as np
 from whatchanged import drawing, images
 from whatchanged.archives import unpack
 from whatchanged.detection import detect
+from whatchanged.extras import needed
 from whatchanged.images import shrink
 from whatchanged.options import Options
 from whatchanged.pairs import each, find_pairs
@@ -46,7 +47,8 @@ class Models:
         """`describer.Describer`; ValueError where there is none."""
         if self.describer is None:
             raise ValueError("no model that describes was given: start the page with --model-path")
-        from whatchanged.models.describer import Describer
+        with needed():
+            from whatchanged.models.describer import Describer
 
         return Describer(self.describer)
 
@@ -55,7 +57,8 @@ class Models:
         """`resnet18.Classifier`; ValueError where there is none."""
         if self.classifier is None:
             raise ValueError("no model that judges surfaces was given: start the page with --defect-model")
-        from whatchanged.models.resnet18 import Classifier
+        with needed():
+            from whatchanged.models.resnet18 import Classifier
 
         return Classifier.load(self.classifier)
 
@@ -84,7 +87,8 @@ def compare(before: np.ndarray, after: np.ndarray, settings: Settings, models: M
         found = models.words.difference(before, after)
     else:
         how = Options(settings.method, settings.align, sensitivity=settings.sensitivity, resize=True)
-        found = detect(before, after, how)
+        with needed():
+            found = detect(before, after, how)
     return replace(found, regions=found.regions[: settings.most])
 
 

@@ -67,7 +67,13 @@ def fit(
     on_cpu = devices.device().type == "cpu"
     anyhow = DistributedDataParallelKwargs(find_unused_parameters=True)  # weights that a loss leaves out are no error
     # "no", for a process has one such setting and may fit several models, each in its precision: see `computing_in`
-    accelerator = Accelerator(cpu=on_cpu, mixed_precision="no", kwargs_handlers=[anyhow])
+    try:
+        accelerator = Accelerator(cpu=on_cpu, mixed_precision="no", kwargs_handlers=[anyhow])
+    except ValueError as error:
+        raise ValueError(
+            "an Accelerator of this process has a precision of its own, and there can be one only: make it with"
+            " mixed_precision='no', for the recipe says in which precision this model trains"
+        ) from error
     (keep,) = broadcast_object_list([keep])
     if batch_size < accelerator.num_processes:
         raise ValueError(f"batch_size is {batch_size}: with {accelerator.num_processes} processes give at least that")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from helpers import evaluation
 from helpers.nuisances import CONDITIONS
 from helpers.photographs import photo_pair, photograph
 from whatchanged.__main__ import main
+from whatchanged.commands import diff
 from whatchanged.images import read_image
 
 
@@ -130,3 +133,94 @@ def test_from_a_shell(files):
     done = subprocess.run([*command[:-2], "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
     for option in ("--method", "--align", "--output", "--json", "--pairs", "--output-dir", "Exit status"):
         assert option in done.stdout
+
+
+@pytest.fixture
+def many(tmp_path):
+    """Three pairs, of which the middle one differs; and the command that compares them."""
+    before = photograph("coffee")[:80, :100]
+    other = before.copy()
+    other[20:50, 30:70] = 0
+    for number, after in enumerate((before, other, before), start=1):
+        Image.fromarray(before).save(tmp_path / f"x{number}_before.png")
+        Image.fromarray(after).save(tmp_path / f"x{number}_after.png")
+    out = tmp_path / "out"
+    return tmp_path, out, ["diff", "--pairs", str(tmp_path), "--output-dir", str(out), "--no-align"]
+
+
+def stopped_after(count, monkeypatch, arguments):
+    """The command, stopped by the user after so many pairs."""
+    compare, done = diff._compare, []
+
+    def until(*given):
+        if len(done) == count:
+            raise KeyboardInterrupt
+        done.append(given)
+        return compare(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(diff, "_compare", until)
+        assert main(arguments) == 2
+
+
+def records(out):
+    return [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+
+
+def test_many_pairs_go_on_where_they_were_stopped(many, monkeypatch, capsys):
+    folder, out, arguments = many
+    stopped_after(2, monkeypatch, arguments)
+    assert not (out / "results.jsonl").exists()
+    capsys.readouterr()
+    assert main(arguments) == 1
+    assert "3 pairs (2 by an earlier run): 1 differ, 2 do not, 0 bad" in capsys.readouterr().out
+    assert [len(one["regions"]) for one in records(out)] == [0, 1, 0]
+    assert sorted(path.name for path in out.glob("*.png")) == ["1_x1_before.png", "2_x2_before.png", "3_x3_before.png"]
+    assert main(arguments) == 1
+    assert "3 pairs: 1 differ" in capsys.readouterr().out, "after a run that finished it begins anew"
+
+
+def test_a_picture_that_changed_is_compared_again(many, monkeypatch):
+    """Also where the run was stopped a second time, before it came to that pair."""
+    folder, out, arguments = many
+    stopped_after(2, monkeypatch, arguments)
+    time.sleep(0.05)
+    shutil.copyfile(folder / "x2_before.png", folder / "x2_after.png")
+    stopped_after(0, monkeypatch, arguments)
+    assert main(arguments) == 0
+    assert [len(one["regions"]) for one in records(out)] == [0, 0, 0]
+
+
+def test_a_picture_that_is_missing_is_drawn_again(many, monkeypatch):
+    _, out, arguments = many
+    stopped_after(2, monkeypatch, [*arguments[:2], str(numbered(many, "123")), *arguments[3:]])
+    assert {path.name for path in out.glob("*.png")} == {"1_x1_before.png", "2_x2_before.png"}
+    (out / "1_x1_before.png").unlink()
+    table = numbered(many, "132")  # the second has another number now, and so a picture of another name
+    assert main([*arguments[:2], str(table), *arguments[3:]]) == 1
+    names = {path.name for path in out.glob("*.png")}
+    assert {"1_x1_before.png", "2_x3_before.png", "3_x2_before.png"} <= names
+
+
+def numbered(many, order):
+    """A CSV file of the pairs in this order, twice the last."""
+    table = many[0] / f"{order}.csv"
+    rows = [f"x{number}_before.png,x{number}_after.png" for number in order + order[-1]]
+    table.write_text("before,after\n" + "\n".join(rows) + "\n")
+    return table
+
+
+def test_a_pair_that_comes_twice_is_compared_once_and_told_twice(many, capsys):
+    _, out, arguments = many
+    assert main([*arguments[:2], str(numbered(many, "132")), *arguments[3:]]) == 1
+    assert "4 pairs: 2 differ, 2 do not, 0 bad" in capsys.readouterr().out
+    assert [len(one["regions"]) for one in records(out)] == [0, 0, 1, 1]
+    assert len(list(out.glob("*.png"))) == 3
+
+
+def test_another_method_does_not_go_on_with_what_was_begun(many, monkeypatch, capsys):
+    _, out, arguments = many
+    stopped_after(1, monkeypatch, arguments)
+    capsys.readouterr()
+    assert main([*arguments, "--method", "ssim"]) == 2
+    assert "results.jsonl.journal was begun with method 'tolerant', not 'ssim'" in capsys.readouterr().err

@@ -171,7 +171,7 @@ def test_options_out_of_range_are_named(options, message):
 def test_weights_of_another_network_are_refused():
     with pytest.raises(ValueError, match="the weights are not those of a resnet50"):
         dbt.build("course", weights=torchvision.models.resnet18().state_dict())
-    with pytest.raises(FileNotFoundError, match=r"WEIGHTS is 'nowhere\.pt'"):
+    with pytest.raises(FileNotFoundError, match=r"weights is 'nowhere\.pt'"):
         dbt.build("course", weights="nowhere.pt")
 
 

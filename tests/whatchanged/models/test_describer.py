@@ -38,7 +38,7 @@ def test_the_best_weights_are_loaded_whole_or_not_at_all(pairs, tmp_path):
     model, other = small(pairs), small(pairs)
     with torch.no_grad():
         other.absent.add_(1)
-    with pytest.raises(ValueError, match="best.safetensors does not exist: train with validation data first"):
+    with pytest.raises(ValueError, match="best.safetensors does not exist: train with validation data and keep"):
         load_best_model(model, tmp_path)
     save_file({name: value.clone() for name, value in other.state_dict().items()}, tmp_path / "best.safetensors")
     assert torch.equal(load_best_model(model, tmp_path).absent, other.absent)

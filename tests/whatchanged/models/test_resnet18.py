@@ -108,7 +108,7 @@ def test_checkpoints_of_other_classes_give_the_backbone(tmp_path, suffix):
 
 
 def test_bad_weights_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="WEIGHTS is 'nowhere.pt': use 'imagenet', None, or a checkpoint"):
+    with pytest.raises(FileNotFoundError, match="weights is 'nowhere.pt': use 'imagenet', None, or a checkpoint"):
         resnet18.build(2, "nowhere.pt")
     torch.save(torchvision.models.resnet34().state_dict(), tmp_path / "other.pt")
     with pytest.raises(ValueError, match="not those of a resnet18: layer1.2.conv1.weight does not fit"):
