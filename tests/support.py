@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -88,3 +90,13 @@ def run_offline(notebook: Path, build: Path, *arguments: str) -> subprocess.Comp
         *arguments,
     ]
     return subprocess.run(command, cwd=build, env=environment, capture_output=True, text=True, check=False)
+
+
+def assert_help(parser: argparse.ArgumentParser, command: str, capsys: pytest.CaptureFixture) -> None:
+    """The command has a page of help, and words for each of its options."""
+    with pytest.raises(SystemExit) as stopped:
+        parser.parse_args([command, "--help"])
+    assert stopped.value.code == 0
+    assert len(capsys.readouterr().out.splitlines()) > 5
+    commands = next(one for one in parser._actions if isinstance(one, argparse._SubParsersAction)).choices
+    assert [one.dest for one in commands[command]._actions if not one.help] == []

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pytest
+from support import assert_help
 
 from course import executing, running, website
 from course.__main__ import main, parser
@@ -72,9 +72,4 @@ def test_site(tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize("command", ["run", "train", "sweep", "site"])
 def test_every_command_has_help(command, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main([command, "--help"])
-    assert stopped.value.code == 0
-    assert len(capsys.readouterr().out.splitlines()) > 5
-    commands = next(one for one in parser()._actions if isinstance(one, argparse._SubParsersAction)).choices
-    assert [one.dest for one in commands[command]._actions if not one.help] == []
+    assert_help(parser(), command, capsys)

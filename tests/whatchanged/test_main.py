@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 
 import pytest
-from support import ROOT
+from support import ROOT, assert_help
 
-from whatchanged.__main__ import main, parser
+from whatchanged.__main__ import parser
 
 
 def test_what_is_heavy_loads_late(tmp_path):
@@ -34,9 +33,4 @@ def test_help_loads_nothing_heavy():
 
 @pytest.mark.parametrize("command", ["diff", "describe", "app"])
 def test_every_command_has_help(command, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main([command, "--help"])
-    assert stopped.value.code == 0
-    assert len(capsys.readouterr().out.splitlines()) > 5
-    commands = next(one for one in parser()._actions if isinstance(one, argparse._SubParsersAction)).choices
-    assert [one.dest for one in commands[command]._actions if not one.help] == []
+    assert_help(parser(), command, capsys)
