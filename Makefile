@@ -70,7 +70,7 @@ bench-peers: $(INSTALLED)  ## speed beside other tools; needs npm
 
 # Every notebook: seconds, memory, and whether it puts out again what is committed. On one core: taskset -c 0 make ...
 bench-course: $(INSTALLED)  ## seconds and memory of each notebook
-	$(BIN)/python benchmarks/course.py $(NOTEBOOK)
+	$(BIN)/python benchmarks/whole_course.py $(NOTEBOOK)
 
 # DBSCAN beside scikit-learn, scenes a second, and what it takes to start.
 bench-parts: $(INSTALLED)  ## DBSCAN, scenes a second, what it takes to start

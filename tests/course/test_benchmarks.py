@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 
 import nbformat
@@ -12,11 +11,7 @@ from support import ROOT
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import parts
 import tables
-
-# By its path: `import course` is the house of that name.
-spec = importlib.util.spec_from_file_location("course_benchmark", ROOT / "benchmarks" / "course.py")
-course = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(course)
+import whole_course
 
 
 def test_the_texts_that_nbval_compares_and_no_others_as_it_sanitizes_them(tmp_path):
@@ -32,7 +27,7 @@ def test_the_texts_that_nbval_compares_and_no_others_as_it_sanitizes_them(tmp_pa
         v4.new_code_cell("5"),
     ]
     nbformat.write(v4.new_notebook(cells=cells), tmp_path / "small.ipynb")
-    found = course.compared(tmp_path / "small.ipynb")
+    found = whole_course.compared(tmp_path / "small.ipynb")
     assert found == [{"stdout": "one at ADDRESS\ntwo\n", "stderr": "careful\n"}, {"text/plain": "<Figure>"}, {}]
 
 

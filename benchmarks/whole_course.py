@@ -17,10 +17,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tables
 
-from course import reports
 from course.executing import execute_all, usual_jobs
 from course.notebooks import cells_of, select
-from course.reports import Run, value_of
+from course.reports import Run, runs_table, value_of
 from helpers.runtime import ROOT
 from whatchanged.devices import cores
 from whatchanged.files import read_json, write_json
@@ -91,7 +90,7 @@ def main(selections: list[str]) -> int:
     write_json(kept, rows)
     if rows:
         tables.write(f"course, cores: {cores()}", [tables.about("torch", "tensorflow"), "", *table(rows)])
-    print(reports.table(runs))
+    print(runs_table(runs))
     return int(bool(together.error))
 
 
