@@ -71,8 +71,8 @@ def fit(
         accelerator = Accelerator(cpu=on_cpu, mixed_precision="no", kwargs_handlers=[anyhow])
     except ValueError as error:
         raise ValueError(
-            "an Accelerator of this process has a precision of its own, and there can be one only: make it with"
-            " mixed_precision='no', for the recipe says in which precision this model trains"
+            "fit needs an Accelerator with mixed_precision='no', for the recipe says in which precision a model trains,"
+            f" and a process has one setting: {error}"
         ) from error
     (keep,) = broadcast_object_list([keep])
     if batch_size < accelerator.num_processes:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
+from support import SCRIPTS
 from training_runs import Points, fit, linear
 
 from whatchanged import training
@@ -48,3 +52,10 @@ def test_a_forward_that_was_put_into_the_model_stays_there():
     model.forward = lambda x: own(x) + 1
     fit(model, precision="bf16", epochs=1)
     assert torch.equal(model(Points().x), own(Points().x) + 1)
+
+
+@pytest.mark.process
+def test_another_precision_of_the_process_is_told_of():
+    command = [sys.executable, str(SCRIPTS / "other_precision_script.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("fit needs an Accelerator with mixed_precision='no', for the recipe says in which")
