@@ -18,11 +18,12 @@ from browsing import PATIENCE, SCREENSHOTS, barriers, opened
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
-from helpers import plotting, scenes, surfaces
+from helpers import scenes, surfaces
 from helpers.changes import write_dataset
 from helpers.nuisances import CONDITIONS
 from helpers.photographs import photo_pair
 from whatchanged.detection import detect
+from whatchanged.drawing import draw_regions
 from whatchanged.images import read_image
 from whatchanged.models import resnet18
 from whatchanged.models.describer import Describer
@@ -94,7 +95,7 @@ def test_a_pair_is_dragged_in_compared_and_described(browser, app, trained, pair
     expect(page.get_by_text(f"{len(found.regions)} regions differ.")).to_be_visible()
     assert len(found.regions) == 2
     boxed = read_image(downloaded(page, "Download this picture"))
-    np.testing.assert_array_equal(boxed, plotting.draw_regions(before, after, found))
+    np.testing.assert_array_equal(boxed, draw_regions(before, after, found))
     for name in ("What differs, boxed and numbered", "How much each place differs", "Before and after: drag the line"):
         expect(field(page, name).locator("img").first).to_be_visible()
     assert fits(page)
