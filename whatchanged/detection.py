@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import reduce
 from typing import Any
 
 import cv2
 import numpy as np
 
 from whatchanged import images
-from whatchanged.alignment import align, inside
-from whatchanged.features import feature_similarity
+from whatchanged.camera import compare_photographs
 from whatchanged.images import same_size
-from whatchanged.light import normalize_illumination
 from whatchanged.options import Options
-from whatchanged.pixels import gray_threshold, pixel_mask, unchanged_share
-from whatchanged.regions import Difference, Region, hysteresis, regions
-from whatchanged.ssim import structural_difference
-from whatchanged.tolerance import tolerant_difference
+from whatchanged.regions import Difference, Region, regions
 
 
 def detect(before: np.ndarray, after: np.ndarray, options: Options | None = None, **shortcuts: Any) -> Difference:
@@ -42,61 +35,12 @@ def detect(before: np.ndarray, after: np.ndarray, options: Options | None = None
     how = replace(options or Options(), **shortcuts)
     original = before.shape
     before, after = _one_size(images.color(before), images.color(after), how.resize)
-    laid = align(before, after, how.motion) if how.aligns else None
-    if laid is not None:
-        after = laid.warp(after)
-    valid = np.ones(before.shape[:2], bool) if laid is None else inside(laid.valid)
-    if how.normalizes:
-        before, after = normalize_illumination(before, after, valid)
-    similarity, strength, mask = _COMPARE[how.method](before, after, valid, how)
-    mask &= valid
-    merge = max(3, min(mask.shape) // 24) if how.merge is None else how.merge
-    min_area = max(12, mask.size // 5000) if how.min_area is None else how.min_area
-    found = regions(mask, strength, merge=merge, min_area=min_area, pad=how.pad)
-    found = [_rescaled(region, mask.shape, original) for region in found]
-    return Difference(how.method, similarity, found, strength, mask, laid)
-
-
-Compared = tuple[float, np.ndarray, np.ndarray]
-"""Similarity; strength, float32 (H, W), 0 to 1; changed pixels, bool (H, W)."""
-
-
-def _by_pixel(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Compared:
-    threshold: str | float = "otsu"
-    if how.sensitivity != 1:
-        otsu = gray_threshold(cv2.absdiff(images.gray(before), images.gray(after)), threshold, 0)
-        threshold = min(255.0, otsu / how.sensitivity)
-    gray, mask = pixel_mask(before, after, threshold)
-    return unchanged_share(mask), gray.astype(np.float32) / 255, mask > 0
-
-
-def _by_ssim(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Compared:
-    score, ssim_map = structural_difference(before, after)
-    apart = np.clip((1 - reduce(np.minimum, cv2.split(ssim_map))) / 2, 0, 1)  # min(axis=2) is five times slower
-    return score, apart, hysteresis(apart, 0.25 / how.sensitivity)
-
-
-def _by_features(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Compared:
-    found = feature_similarity(before, after, weights=how.weights)
-    least, top = max(0.01, 4 * float(np.median(found.map))), float(found.map.max())
-    # The fields of view of neighbors overlap: a change fades out slowly.
-    threshold = max(least, 0.4 * top) / how.sensitivity
-    return found.similarity, found.map, hysteresis(found.map, threshold, low=0.7)
-
-
-def _by_tolerance(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Compared:
-    excess, threshold = tolerant_difference(before, after, tolerance=how.tolerance, one_sided=how.one_sided)
-    mask = hysteresis(excess, threshold / how.sensitivity)
-    changed = int(np.count_nonzero(mask & valid)) / max(1, int(np.count_nonzero(valid)))
-    return 1 - changed, np.clip(excess / 255, 0, 1), mask
-
-
-_COMPARE: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray, Options], Compared]] = {
-    "tolerant": _by_tolerance,
-    "pixel": _by_pixel,
-    "ssim": _by_ssim,
-    "features": _by_features,
-}
+    seen = compare_photographs(before, after, how)
+    merge = seen.merge if how.merge is None else how.merge
+    min_area = seen.min_area if how.min_area is None else how.min_area
+    found = regions(seen.mask, seen.strength, merge=merge, min_area=min_area, pad=how.pad)
+    found = [_rescaled(region, seen.mask.shape, original) for region in found]
+    return Difference(how.method, seen.similarity, found, seen.strength, seen.mask, seen.alignment)
 
 
 def _rescaled(region: Region, shape: tuple[int, ...], original: tuple[int, ...]) -> Region:

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 METHODS = {"tolerant": "Tolerant, the best", "pixel": "Pixel", "ssim": "SSIM", "features": "Features"}
 """Every method by the name that code and commands use, with the one that people read."""
 
+KINDS = ("exact", "layout", "camera")
+"""What a pair of pictures may be: the same rendering, where each pixel counts; a page whose rows moved; photographs,
+scans and whatever else has noise.
+"""
+
 
 @dataclass(frozen=True)
 class Options:

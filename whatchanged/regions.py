@@ -11,6 +11,9 @@ import numpy as np
 
 from whatchanged.alignment import Alignment
 
+HAPPENED = ("added", "removed", "moved", "recolored", "replaced", "resized")
+"""What may have happened to a region; "changed" where nobody asked."""
+
 
 @dataclass(frozen=True)
 class Region:
@@ -21,6 +24,10 @@ class Region:
     x, y, width, height : the box.
     area : number of changed pixels in it.
     strength : the strongest difference in it, 0 to 1.
+    what : what happened there, one of `HAPPENED`.
+    after : the box (x, y, width, height) in pixels of the after image: where something moved, the place that it went
+        to; where something was removed, the place that it left. None where nobody asked.
+    page : the page of the file, from 1.
     """
 
     x: int
@@ -29,10 +36,18 @@ class Region:
     height: int
     area: int
     strength: float
+    what: str = "changed"
+    after: tuple[int, int, int, int] | None = None
+    page: int = 1
 
     @property
     def box(self) -> tuple[int, int, int, int]:
         return self.x, self.y, self.width, self.height
+
+    def record(self) -> dict[str, Any]:
+        """As it stands in a JSON file: the names above, "after" as x, y, width, height."""
+        after = None if self.after is None else dict(zip(("x", "y", "width", "height"), self.after, strict=True))
+        return asdict(self) | {"strength": round(self.strength, 4), "after": after}
 
 
 @dataclass(frozen=True)
@@ -48,6 +63,8 @@ class Difference:
     map : float32 array (H, W), 0 to 1: how much each pixel of the compared pictures differs.
     mask : bool array (H, W): the pixels counted as changed.
     alignment : how the after image lies under the before image; None where nobody asked.
+    kind : what kind of pair it is, one of `options.KINDS`.
+    note : in words, what the regions alone do not tell; usually empty.
     """
 
     method: str
@@ -56,6 +73,8 @@ class Difference:
     map: np.ndarray = field(repr=False)
     mask: np.ndarray = field(repr=False)
     alignment: Alignment | None = field(default=None, repr=False)
+    kind: str = "camera"
+    note: str = ""
 
     @property
     def boxes(self) -> np.ndarray:
@@ -63,9 +82,39 @@ class Difference:
         return np.array([region.box for region in self.regions], dtype=int).reshape(-1, 4)
 
     def summary(self) -> dict[str, Any]:
-        """ "method", "similarity" and "regions", as they stand in a JSON file."""
-        regions = [asdict(region) | {"strength": round(region.strength, 4)} for region in self.regions]
-        return {"method": self.method, "similarity": round(self.similarity, 6), "regions": regions}
+        """ "method", "kind", "similarity", "note" and "regions", as they stand in a JSON file."""
+        return {
+            "method": self.method,
+            "kind": self.kind,
+            "similarity": round(self.similarity, 6),
+            "note": self.note,
+            "regions": [region.record() for region in self.regions],
+        }
+
+
+@dataclass
+class Compared:
+    """Two pictures compared pixel by pixel, before the pixels become regions.
+
+    Attributes
+    ----------
+    similarity : as in `Difference`.
+    strength : float32 array (H, W), 0 to 1.
+    mask : bool array (H, W): the changed pixels.
+    after : uint8 array (H, W, 3): the after image as it lay under the before image.
+    merge, min_area : what `regions` is to take where the user says nothing: follows from the noise of the pair.
+    alignment : how the after image was laid; None where it was not.
+    note : in words, what a reader of the result should know; usually empty.
+    """
+
+    similarity: float
+    strength: np.ndarray
+    mask: np.ndarray
+    after: np.ndarray
+    merge: int
+    min_area: int
+    alignment: Alignment | None = None
+    note: str = ""
 
 
 def regions(mask: np.ndarray, strength: np.ndarray, *, merge: int = 0, min_area: int = 1, pad: int = 0) -> list[Region]:

@@ -1,0 +1,81 @@
+"""Pictures of a camera: laid on each other, in one light, compared by one of the methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+
+import cv2
+import numpy as np
+
+from whatchanged import images
+from whatchanged.alignment import align, inside
+from whatchanged.features import feature_similarity
+from whatchanged.light import normalize_illumination
+from whatchanged.options import Options
+from whatchanged.pixels import gray_threshold, pixel_mask, unchanged_share
+from whatchanged.regions import Compared, hysteresis
+from whatchanged.ssim import structural_difference
+from whatchanged.tolerance import tolerant_difference
+
+
+def compare_photographs(before: np.ndarray, after: np.ndarray, how: Options) -> Compared:
+    """Which pixels of two pictures differ by more than a camera makes them differ.
+
+    Parameters
+    ----------
+    before, after : uint8 arrays (H, W, 3) of the same size.
+    how : the method; whether to align and to even out the light, and the rest of `Options`.
+    """
+    laid = align(before, after, how.motion) if how.aligns else None
+    if laid is not None:
+        after = laid.warp(after)
+    valid = np.ones(before.shape[:2], bool) if laid is None else inside(laid.valid)
+    if how.normalizes:
+        before, after = normalize_illumination(before, after, valid)
+    similarity, strength, mask = _COMPARE[how.method](before, after, valid, how)
+    mask &= valid
+    merge = max(3, min(mask.shape) // 24)
+    return Compared(similarity, strength, mask, after, merge, max(12, mask.size // 5000), laid)
+
+
+Measured = tuple[float, np.ndarray, np.ndarray]
+"""Similarity; strength, float32 (H, W), 0 to 1; changed pixels, bool (H, W)."""
+
+
+def _by_pixel(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Measured:
+    threshold: str | float = "otsu"
+    if how.sensitivity != 1:
+        otsu = gray_threshold(cv2.absdiff(images.gray(before), images.gray(after)), threshold, 0)
+        threshold = min(255.0, otsu / how.sensitivity)
+    gray, mask = pixel_mask(before, after, threshold)
+    return unchanged_share(mask), gray.astype(np.float32) / 255, mask > 0
+
+
+def _by_ssim(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Measured:
+    score, ssim_map = structural_difference(before, after)
+    apart = np.clip((1 - reduce(np.minimum, cv2.split(ssim_map))) / 2, 0, 1)  # min(axis=2) is five times slower
+    return score, apart, hysteresis(apart, 0.25 / how.sensitivity)
+
+
+def _by_features(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Measured:
+    found = feature_similarity(before, after, weights=how.weights)
+    least, top = max(0.01, 4 * float(np.median(found.map))), float(found.map.max())
+    # The fields of view of neighbors overlap: a change fades out slowly.
+    threshold = max(least, 0.4 * top) / how.sensitivity
+    return found.similarity, found.map, hysteresis(found.map, threshold, low=0.7)
+
+
+def _by_tolerance(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Measured:
+    excess, threshold = tolerant_difference(before, after, tolerance=how.tolerance, one_sided=how.one_sided)
+    mask = hysteresis(excess, threshold / how.sensitivity)
+    changed = int(np.count_nonzero(mask & valid)) / max(1, int(np.count_nonzero(valid)))
+    return 1 - changed, np.clip(excess / 255, 0, 1), mask
+
+
+_COMPARE: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray, Options], Measured]] = {
+    "tolerant": _by_tolerance,
+    "pixel": _by_pixel,
+    "ssim": _by_ssim,
+    "features": _by_features,
+}
