@@ -1,4 +1,4 @@
-"""Where do two pictures differ? `detect`: align, even out the light, compare, box."""
+"""Where do two pictures differ? `detect`: what kind of pair it is, and how that kind is compared."""
 
 from __future__ import annotations
 
@@ -10,64 +10,147 @@ import numpy as np
 
 from whatchanged import images
 from whatchanged.camera import compare_photographs
-from whatchanged.images import same_size
+from whatchanged.kinds import is_exact, same_rows
+from whatchanged.layout import Layout, lay_out
 from whatchanged.options import Options
 from whatchanged.regions import Difference, Region, regions
+from whatchanged.rendered import compare_rendered, lay
+
+Box = tuple[int, int, int, int]
+"""x, y, width, height."""
+Scale = tuple[np.ndarray, np.ndarray]
 
 
 def detect(before: np.ndarray, after: np.ndarray, options: Options | None = None, **shortcuts: Any) -> Difference:
-    """Find the regions in which two pictures differ.
+    """Find the regions in which two pictures differ, and say what happened there.
 
     Parameters
     ----------
     before, after : uint8 arrays (H, W, 3), RGB, or (H, W).
     options : how; None is as usual.
-    **shortcuts : some of the options by name, as `detect(before, after, method="ssim", resize=True)`; they go before
+    **shortcuts : some of the options by name, as `detect(before, after, method="ssim", size="crop")`; they go before
         those of `options`.
 
     Raises
     ------
     ValueError
-        An unknown method, a sensitivity that is not positive, or pictures of different sizes without `resize`.
+        An unknown method, kind or size, a sensitivity that is not positive, or no picture.
     TypeError
         `Options` has no field of the name of a shortcut.
     """
     how = replace(options or Options(), **shortcuts)
-    original = before.shape
-    before, after = _one_size(images.color(before), images.color(after), how.resize)
-    seen = compare_photographs(before, after, how)
+    given = images.color(images.checked(before, "before")), images.color(images.checked(after, "after"))
+    first, second = _sized(*given, how.size)
+    kind, layout = _kind(first, second, how)
+    if layout is not None:
+        found, strength, mask, similarity, note = compare_rendered(first, second, layout, how)
+        seen = Difference(how.method, similarity, found, strength, mask, None, kind, note)
+    else:
+        seen = _photographs(first, second, how)
+    if how.size == "scale":
+        scales = (given[0], first), (given[1], second)
+        seen = replace(seen, regions=[_rescaled(region, *scales) for region in seen.regions])
+    return seen
+
+
+def _kind(before: np.ndarray, after: np.ndarray, how: Options) -> tuple[str, Layout | None]:
+    """What kind of pair it is; for rendered ones how the after page lies under the before page."""
+    if how.method != "tolerant" or how.kind == "camera" or (how.kind is None and (how.align or how.normalize)):
+        return "camera", None
+    one_size = before.shape == after.shape
+    in_place = Layout([((0, 0, before.shape[1], before.shape[0]),) * 2]) if one_size else None
+    if how.kind == "exact" and in_place:
+        return "exact", in_place
+    exact = how.kind is not None or (one_size and is_exact(before, after))
+    if one_size and not exact and not same_rows(before, after):
+        return "camera", None
+    layout = lay_out(before, after)
+    if exact or is_exact(before, lay(before, after, layout)):
+        return ("layout", layout) if layout.is_shifted or how.kind == "layout" else ("exact", in_place)
+    return "camera", None
+
+
+def _photographs(before: np.ndarray, after: np.ndarray, how: Options) -> Difference:
+    """A camera pair; where one is larger, only what both show is compared."""
+    height, width = before.shape[:2]
+    canvas = np.maximum(before.shape, after.shape)
+    seen = compare_photographs(_on_canvas(before, canvas), _on_canvas(after, canvas), how)
+    strength, mask = seen.strength[:height, :width], seen.mask[:height, :width]
+    matrix = np.eye(3) if seen.alignment is None else seen.alignment.matrix
+    if before.shape != after.shape:
+        mask = mask & _shows(after, matrix, before)
     merge = seen.merge if how.merge is None else how.merge
     min_area = seen.min_area if how.min_area is None else how.min_area
-    found = regions(seen.mask, seen.strength, merge=merge, min_area=min_area, pad=how.pad)
-    found = [_rescaled(region, seen.mask.shape, original) for region in found]
-    return Difference(how.method, seen.similarity, found, seen.strength, seen.mask, seen.alignment)
+    found = regions(mask, strength, merge=merge, min_area=min_area, pad=how.pad)
+    found = [replace(one, after=_carried(one.after or one.box, matrix, after)) for one in found]
+    return Difference(how.method, seen.similarity, found, strength, mask, seen.alignment, "camera", seen.note)
 
 
-def _rescaled(region: Region, shape: tuple[int, ...], original: tuple[int, ...]) -> Region:
-    """The region in pixels of the before image as it was given."""
-    if shape[:2] == original[:2]:
+def _on_canvas(image: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """The image at the upper left of a canvas; its last pixels go on to the edge."""
+    below, right = int(shape[0]) - image.shape[0], int(shape[1]) - image.shape[1]
+    return cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE) if below or right else image
+
+
+def _shows(after: np.ndarray, matrix: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Which pixels of the before image the after image shows, less a border of two: bool (H, W)."""
+    inner = np.zeros(after.shape[:2], np.uint8)
+    inner[2:-2, 2:-2] = 1
+    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    return cv2.warpPerspective(inner, matrix, before.shape[1::-1], flags=flags) > 0
+
+
+def _carried(box: Box, matrix: np.ndarray, after: np.ndarray) -> Box:
+    """The box around a box of the before image in the after image, within its borders."""
+    x, y, width, height = box
+    corners = np.array([[[x, y], [x + width - 1, y], [x + width - 1, y + height - 1], [x, y + height - 1]]], float)
+    there = cv2.perspectiveTransform(corners, matrix)[0]
+    edge = np.array(after.shape[1::-1]) - 1
+    x0, y0 = np.clip(np.rint(there.min(axis=0)), 0, edge).astype(int).tolist()
+    x1, y1 = np.clip(np.rint(there.max(axis=0)), 0, edge).astype(int).tolist()
+    return x0, y0, x1 - x0 + 1, y1 - y0 + 1
+
+
+def _sized(before: np.ndarray, after: np.ndarray, size: str) -> tuple[np.ndarray, np.ndarray]:
+    """Two pictures of different sizes as `Options.size` says."""
+    if before.shape == after.shape or size == "pad":
+        return before, after
+    if size == "crop":
+        height, width = np.minimum(before.shape[:2], after.shape[:2]).tolist()
+        return before[:height, :width], after[:height, :width]
+    small, large = sorted((before, after), key=lambda image: image.shape[0] * image.shape[1])
+    factor = np.sqrt(small.shape[0] * small.shape[1] / (large.shape[0] * large.shape[1]))
+    height, width = (max(1, round(side * factor)) for side in large.shape[:2])
+    if max(abs(height - small.shape[0]), abs(width - small.shape[1])) <= 2:
+        height, width = small.shape[:2]  # the same shape, less rounding
+    large = cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA)
+    return (large, small) if small is after else (small, large)
+
+
+def _rescaled(region: Region, before: Scale, after: Scale) -> Region:
+    """The region in pixels of the pictures as they were given; a scale is a picture and what was compared of it."""
+    if all(given.shape == compared.shape for given, compared in (before, after)):
         return region
-    sx, sy = original[1] / shape[1], original[0] / shape[0]
-    x0, y0 = round(region.x * sx), round(region.y * sy)
-    x1, y1 = round((region.x + region.width) * sx), round((region.y + region.height) * sy)
-    return Region(x0, y0, max(1, x1 - x0), max(1, y1 - y0), round(region.area * sx * sy), region.strength)
-
-
-def _one_size(before: np.ndarray, after: np.ndarray, resize: bool) -> tuple[np.ndarray, np.ndarray]:
-    if before.shape[:2] == after.shape[:2] or not resize:
-        return same_size(before, after)
-    smaller = min(before, after, key=lambda image: image.shape[0] * image.shape[1])
-    width, height = smaller.shape[1], smaller.shape[0]
-    first, second = (
-        image
-        if image.shape[:2] == (height, width)
-        else cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        for image in (before, after)
+    box, there = _grown(region.box, *before), _grown(region.after or region.box, *after)
+    grow = before[0].shape[0] * before[0].shape[1] / (before[1].shape[0] * before[1].shape[1])
+    return replace(
+        region, x=box[0], y=box[1], width=box[2], height=box[3], area=max(1, round(region.area * grow)), after=there
     )
-    return first, second
+
+
+def _grown(box: Box, given: np.ndarray, compared: np.ndarray) -> Box:
+    sx, sy = given.shape[1] / compared.shape[1], given.shape[0] / compared.shape[0]
+    x0, y0, x1, y1 = (
+        round(box[0] * sx),
+        round(box[1] * sy),
+        round((box[0] + box[2]) * sx),
+        round((box[1] + box[3]) * sy),
+    )
+    return x0, y0, max(1, x1 - x0), max(1, y1 - y0)
 
 
 BOARD_INSPECTION: dict[str, Any] = {
+    "kind": "camera",
     "motion": "translation",
     "normalize": False,
     "tolerance": 3,

@@ -26,6 +26,12 @@ def color(image: np.ndarray) -> np.ndarray:
     return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
 
 
+def apart(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """By how much two images (H, W, 3) of one size differ in the channel that differs most: uint8 (H, W)."""
+    red, green, blue = cv2.split(cv2.absdiff(before, after))
+    return cv2.max(cv2.max(red, green), blue)
+
+
 def shrink(image: np.ndarray, longest: int) -> np.ndarray:
     """The image with at most `longest` pixels along its longer side; smaller images stay as they are."""
     factor = longest / max(image.shape[:2])
@@ -163,14 +169,20 @@ def image_files(folder: str | Path, suffixes: set[str] = SUFFIXES) -> list[Path]
     return found
 
 
+def checked(image: np.ndarray, name: str) -> np.ndarray:
+    """The image; ValueError where it is no picture of 8 bits."""
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)) or 0 in image.shape:
+        raise ValueError(f"{name} is a {image.dtype} array of shape {image.shape}: give uint8 (H, W) or (H, W, 3)")
+    return image
+
+
 def same_size(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    for name, image in (("before", before), ("after", after)):
-        if image.dtype != np.uint8 or image.ndim not in (2, 3) or 0 in image.shape:
-            raise ValueError(f"{name} is a {image.dtype} array of shape {image.shape}: give uint8 (H, W) or (H, W, 3)")
+    checked(before, "before")
+    checked(after, "after")
     if before.shape[:2] != after.shape[:2]:
         raise ValueError(
-            f"before is {size(before)} and after is {size(after)}: pass resize=True (--resize on the command line)"
-            " to compare them at the smaller size"
+            f"before is {size(before)} and after is {size(after)}: `detect` compares pictures of different sizes, this"
+            " takes two of one size"
         )
     if before.shape != after.shape:
         raise ValueError(f"before has shape {before.shape} and after {after.shape}: give both in color or both in gray")

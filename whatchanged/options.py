@@ -12,6 +12,9 @@ KINDS = ("exact", "layout", "camera")
 scans and whatever else has noise.
 """
 
+SIZES = ("pad", "crop", "scale")
+"""What becomes of two pictures of different sizes."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -22,8 +25,11 @@ class Options:
     method : one of `METHODS`; "tolerant" is the best in tests.
     align, normalize : register the after image first; remove differences of light first. None: as the method is
         meant, which is yes for "tolerant" and no for the three classic ones.
+    kind : one of `KINDS`; None: the pair says itself what it is. The three classic methods compare as a camera pair.
     motion : what `align` may do: "translation", "euclidean", "affine" or "perspective".
-    resize : compare pictures of different sizes at the smaller size. Boxes stay in pixels of the before image.
+    size : how pictures of different sizes are compared: "pad", each as it is, aligned by what it shows or at the top
+        left, so that what only one has is told; "crop", what both have at the top left; "scale", squeezed to the
+        smaller size, for a picture of another resolution. Boxes stay in pixels of the pictures as they were given.
     tolerance, one_sided : see `tolerance.tolerant_difference`.
     sensitivity : above 1 reports weaker differences, below 1 only stronger ones.
     merge, min_area : see `regions.regions`; None: 1/24 of the smaller side; at least 12 pixels, or 1/5000 of the
@@ -34,14 +40,15 @@ class Options:
     Raises
     ------
     ValueError
-        An unknown method, or a sensitivity that is not positive.
+        An unknown method, kind or size, or a sensitivity that is not positive.
     """
 
     method: str = "tolerant"
     align: bool | None = None
     normalize: bool | None = None
     motion: str = "affine"
-    resize: bool = False
+    size: str = "pad"
+    kind: str | None = None
     tolerance: int = 1
     one_sided: bool = False
     sensitivity: float = 1.0
@@ -53,6 +60,10 @@ class Options:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"method is {self.method!r}: choose one of {', '.join(METHODS)}")
+        if self.kind not in (None, *KINDS):
+            raise ValueError(f"kind is {self.kind!r}: choose one of {', '.join(KINDS)}, or None")
+        if self.size not in SIZES:
+            raise ValueError(f"size is {self.size!r}: choose one of {', '.join(SIZES)}")
         if not self.sensitivity > 0:
             raise ValueError(f"sensitivity is {self.sensitivity}: give a number above 0 (1 is the usual)")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from whatchanged.commands.status import DIFFERENT, SAME, TROUBLE, announce, count, refuse_cluster
 from whatchanged.files import write_json
-from whatchanged.options import METHODS
+from whatchanged.options import KINDS, METHODS, SIZES
 
 
 def add(commands: Any) -> None:
@@ -27,7 +27,13 @@ def add(commands: Any) -> None:
         "--method", choices=tuple(METHODS), default="tolerant", help="how the pictures are compared (tolerant)"
     )
     diff.add_argument("--align", action=argparse.BooleanOptionalAction, help="register the after image first")
-    diff.add_argument("--resize", action="store_true", help="compare pictures of different sizes at the smaller size")
+    kind = "what the pair is: the same rendering, a page whose rows moved, photographs; without it the pair says so"
+    diff.add_argument("--kind", choices=KINDS, help=kind)
+    size = (
+        "pictures of different sizes: pad, as they are, and what only one has is told (usual); crop, what both have at"
+        " the top left; scale, at the smaller size, for a picture of another resolution"
+    )
+    diff.add_argument("--size", choices=SIZES, default="pad", help=size)
     diff.add_argument("--sensitivity", type=float, default=1.0, help="above 1 reports weaker differences (1)")
     diff.add_argument("--weights", help="of the ResNet50 for features: imagenet or a checkpoint; without it, random")
     diff.add_argument("--output", metavar="PNG", help="write the pictures with the differences boxed")
@@ -85,7 +91,7 @@ def _compare(options: argparse.Namespace, pair: tuple[str, str], output: str | P
 
 def _how(options: argparse.Namespace) -> dict:
     """The options of `detect` among those of the command."""
-    return {name: getattr(options, name) for name in ("method", "align", "resize", "sensitivity", "weights")}
+    return {name: getattr(options, name) for name in ("method", "kind", "align", "size", "sensitivity", "weights")}
 
 
 def _diff_many(options: argparse.Namespace) -> int:

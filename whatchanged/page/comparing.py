@@ -86,7 +86,7 @@ def compare(before: np.ndarray, after: np.ndarray, settings: Settings, models: M
     if settings.method == "words":
         found = models.words.difference(before, after)
     else:
-        how = Options(settings.method, settings.align, sensitivity=settings.sensitivity, resize=True)
+        how = Options(settings.method, settings.align, sensitivity=settings.sensitivity)
         with needed():
             found = detect(before, after, how)
     return replace(found, regions=found.regions[: settings.most])

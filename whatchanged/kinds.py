@@ -1,0 +1,99 @@
+"""What kind of pair is it: the same rendering, where every pixel counts, or pictures with noise of their own?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from whatchanged import images
+
+_BLOCK = 64  # pixels a side of the places that are asked; smaller in small pictures
+_EDGE = 24  # gray levels across 3 pixels that make an edge
+_RIPPLE = 8  # gray levels across 3 pixels, at most, that a codec leaves beside an edge
+_DRAWN = 0.3  # share of flat pixels from which on a picture is drawn rather than taken
+_RIPPLED = 0.027  # share of the calm pixels beside edges that must ripple unlike the other picture's
+_FAINT = 10  # gray levels that a codec changes beside edges, in the middle; a real change is stronger
+_FEW, _MOST = 0.08, 0.8  # shares of the places with edges
+
+
+def is_exact(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether two pictures are free of noise, so that each pixel that differs was changed.
+
+    Parameters
+    ----------
+    before, after : uint8 arrays (H, W, 3) of the same size.
+
+    Notes
+    -----
+    A majority of identical pixels does not tell: a page that was saved as JPEG is as white between its lines as before.
+    What tells are the places with edges. Codecs and sensors leave ripples beside them, other ones each time; programs
+    that draw leave none, or the same. Pictures without flat places, as photographs, hide such ripples. There an edit,
+    as large as it may be, leaves some places identical; noise leaves none.
+    """
+    apart = images.apart(before, after)
+    where = cv2.boundingRect((apart > 0).view(np.uint8))
+    if not where[2]:
+        return True
+    side = max(4, min(_BLOCK, min(apart.shape) // 6))
+    window = _grown(where, side, apart.shape)
+    grays = images.gray(before), images.gray(after)
+    one, two = (_range(np.ascontiguousarray(gray[window])) for gray in grays)
+    if min(np.mean(one == 0), np.mean(two == 0)) >= _DRAWN:
+        return not _rippled(one, two, apart[window], side)
+    if float(np.mean(apart == 0)) >= 0.5:
+        return True
+    edges = np.maximum(_range(grays[0]), _range(grays[1])) > _EDGE
+    places = _count(edges, side) > side // 2
+    same = _count(apart > 0, side) == 0
+    return float(same[places].mean() if places.any() else same.mean()) >= _FEW
+
+
+def same_rows(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether two pages of one width may have rows in common that lie elsewhere now: a twentieth of those that show
+    something, and at least three.
+    """
+    one, two = _rows(before), _rows(after)
+    common = len(one & two)
+    return common >= 3 and common >= min(len(one), len(two)) / 20
+
+
+def _rows(page: np.ndarray) -> set[int]:
+    """What stands in the rows that are not of one color."""
+    several = (page != page[:, :1]).any(axis=(1, 2))
+    return {hash(row.tobytes()) for row in page[several]}
+
+
+def _rippled(before: np.ndarray, after: np.ndarray, apart: np.ndarray, side: int) -> bool:
+    """Whether a codec was at work on a drawn picture, from the local ranges of both."""
+    low, high = np.minimum(before, after), np.maximum(before, after)
+    edges = (high > _EDGE).view(np.uint8)
+    near = cv2.dilate(edges, np.ones((13, 13), np.uint8)) > cv2.dilate(edges, np.ones((3, 3), np.uint8))
+    calm = near & (high <= _RIPPLE)
+    share = int(np.count_nonzero(calm & (low != high))) / max(1, int(np.count_nonzero(calm)))
+    strengths = apart[near & (apart > 0)]
+    if share < _RIPPLED or not strengths.size:
+        return False
+    if np.median(strengths) <= _FAINT:
+        return True
+    places = _count(edges > 0, side) > side // 2
+    return share >= 4 * _RIPPLED and float((_count(apart > 0, side) > 0)[places].mean()) >= _MOST
+
+
+def _grown(box: Sequence[int], by: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    x, y, width, height = map(int, box)
+    return np.s_[max(0, y - by) : min(shape[0], y + height + by), max(0, x - by) : min(shape[1], x + width + by)]
+
+
+def _range(gray: np.ndarray) -> np.ndarray:
+    """How far the gray levels within 3 x 3 pixels are apart: uint8 (H, W)."""
+    square = np.ones((3, 3), np.uint8)
+    return cv2.dilate(gray, square) - cv2.erode(gray, square)
+
+
+def _count(mask: np.ndarray, side: int) -> np.ndarray:
+    """How many pixels of each place count: int array (rows, columns)."""
+    height, width = mask.shape
+    sums = np.add.reduceat(mask, np.arange(0, height, side), axis=0, dtype=np.int64)
+    return np.add.reduceat(sums, np.arange(0, width, side), axis=1)

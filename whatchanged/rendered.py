@@ -1,0 +1,127 @@
+"""Rendered pictures, as documents and screens: each pixel that differs was changed, wherever its row lies now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from whatchanged import images
+from whatchanged.layout import Layout, Rect, content, cut, ground, packed
+from whatchanged.options import Options
+from whatchanged.regions import Region, regions, strongest_first
+from whatchanged.subpixel import without_shifts
+
+SHIFTED = "faint, along edges: they were drawn a fraction of a pixel off"
+_WEAK = 8.0  # gray levels that half the sensitivity no longer reports
+
+
+def lay(before: np.ndarray, after: np.ndarray, layout: Layout) -> np.ndarray:
+    """The after page with each piece where it was before: uint8 array of the shape of before."""
+    if not layout.is_shifted:
+        return after
+    laid = before.copy()
+    for one, two in layout.pieces:
+        cut(laid, one)[:] = cut(after, two)
+    return laid
+
+
+def compare_rendered(
+    before: np.ndarray, after: np.ndarray, layout: Layout, how: Options
+) -> tuple[list[Region], np.ndarray, np.ndarray, float, str]:
+    """What differs between two pages that are free of noise.
+
+    Parameters
+    ----------
+    before, after : uint8 arrays (H, W, 3); of any two sizes, where the layout says what belongs where.
+
+    Returns
+    -------
+    found : list of Region, strongest first.
+    strength : float32 array (H, W), 0 to 1.
+    mask : bool array (H, W): the changed pixels.
+    similarity : 1 less the share of pixels that differ at all, those that only one page has among them.
+    note : what else is to be said.
+    """
+    laid = lay(before, after, layout)
+    apart = images.apart(before, laid)
+    mask = apart > (0 if how.sensitivity >= 1 else _WEAK * (1 / how.sensitivity - 1))
+    differ = int(np.count_nonzero(mask))
+    if differ:
+        mask = without_shifts(before, laid, mask)
+    strength = apart.astype(np.float32) / 255
+    merge = max(6, min(24, min(mask.shape) // 60)) if how.merge is None else how.merge
+    found = regions(mask, strength, merge=merge, min_area=how.min_area or 1, pad=how.pad)
+    found = [_placed(region, layout) for region in found]
+    alone = _one_sided(before, after, layout)
+    for region in alone:
+        if region.what != "added":
+            mask[region.y : region.y + region.height, region.x : region.x + region.width] = True
+    strength[mask & (apart == 0)] = 1
+    found += alone
+    differ += sum(region.area for region in alone)
+    most = max(before.shape[0] * before.shape[1], after.shape[0] * after.shape[1])
+    note = SHIFTED if differ and not found else ""
+    return strongest_first(found), strength, mask, 1 - min(1.0, differ / most), note
+
+
+def _placed(region: Region, layout: Layout) -> Region:
+    """The region with its box in the after page: it lies where the piece does that holds most of it."""
+    dx, dy = _offset(region.box, layout)
+    x, y, width, height = region.after or region.box
+    return replace(region, after=(x + dx, y + dy, width, height))
+
+
+def _offset(box: Rect, layout: Layout) -> tuple[int, int]:
+    one, two = max(layout.pieces, key=lambda piece: _common(piece[0], box), default=(box, box))
+    return two[0] - one[0], two[1] - one[1]
+
+
+def _common(one: Rect, other: Rect) -> int:
+    """How many pixels two rectangles share."""
+    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
+    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    return max(0, width) * max(0, height)
+
+
+def _one_sided(before: np.ndarray, after: np.ndarray, layout: Layout) -> list[Region]:
+    """What only one of the pages has, one region for each rectangle; what both have elsewhere is moved."""
+    if not (layout.removed or layout.added or layout.moved):
+        return []
+    pages = packed(before), packed(after)
+    colors = ground(pages[0]), ground(pages[1])
+    gone = [(*_shown(pages[0], rect, colors[0]), rect, place) for rect, place in layout.removed]
+    new = [(*_shown(pages[1], rect, colors[1]), rect, place) for place, rect in layout.added]
+    found = [
+        _region(_shown(pages[0], one, colors[0])[0], _shown(pages[1], two, colors[1])[0], area, "moved")
+        for one, two in layout.moved
+        for area in [_shown(pages[0], one, colors[0])[1]]
+    ]
+    for box, area, rect, place in gone:
+        x, y, width, height = box
+        match = next((one for one in new if area and np.array_equal(cut(pages[0], box), cut(pages[1], one[0]))), None)
+        if match:
+            new.remove(match)
+            found.append(_region(box, match[0], area, "moved"))
+        else:
+            there = place[0] + x - rect[0], place[1] + y - rect[1], width, height
+            found.append(_region(box, there, area or width * height, "removed"))
+    for box, area, rect, place in new:
+        x, y, width, height = box
+        there = place[0] + x - rect[0], place[1] + y - rect[1], width, height
+        found.append(_region(there, box, area or width * height, "added"))
+    return found
+
+
+def _region(before: Rect, after: Rect, area: int, what: str) -> Region:
+    return Region(*before, area, 1.0, what, after)
+
+
+def _shown(page: np.ndarray, rect: Rect, color: int) -> tuple[Rect, int]:
+    """The box of what a rectangle of a page shows, and how many pixels that is; all of it and 0 where it is empty."""
+    mask = content(page, rect, color)
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    if not width:
+        return rect, 0
+    return (rect[0] + x, rect[1] + y, width, height), int(np.count_nonzero(mask))

@@ -1,0 +1,110 @@
+"""The rows that two pages have in common, found by their content, as `diff` finds lines."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+
+import numpy as np
+
+Run = tuple[int, int, int]
+"""From which row before, from which row after, how many rows are equal."""
+
+_FEWEST = 3  # rows with something on them that hang together before a shift is believed
+
+
+def apart_by_row(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """How many pixels of each row differ: int array (rows,)."""
+    return np.count_nonzero(first != second, axis=1)
+
+
+def common_rows(first: np.ndarray, second: np.ndarray) -> list[Run]:
+    """The rows that are equal and in the same order in both, in order."""
+    least = min(len(first), len(second))
+    head = _leading(apart_by_row(first[:least], second[:least]) == 0)
+    rest = least - head
+    tail = _leading(apart_by_row(first[len(first) - rest :], second[len(second) - rest :])[::-1] == 0)
+    inner = first[head : len(first) - tail], second[head : len(second) - tail]
+    keys = [[hash(row.tobytes()) for row in lines] for lines in inner]
+    blank = {
+        key
+        for lines, own in zip(inner, keys, strict=True)
+        for key, one in zip(own, (lines == lines[:, :1]).all(axis=1).tolist(), strict=True)
+        if one
+    }
+    found = [(i + head, j + head, count) for i, j, count in _matches(keys, blank)]
+    ends = [(0, 0, head), *found, (len(first) - tail, len(second) - tail, tail)]
+    return _joined([run for run in ends if run[2]], first)
+
+
+def _leading(equal: np.ndarray) -> int:
+    """How many of the first are true."""
+    return len(equal) if equal.all() else int(np.argmin(equal))
+
+
+def _matches(keys: list[list[int]], blank: set[int]) -> list[Run]:
+    """The rows with equal keys, in the same order in both."""
+    found: list[Run] = []
+    todo = [(0, len(keys[0]), 0, len(keys[1]))]
+    while todo:
+        a0, a1, b0, b1 = todo.pop()
+        head = _equal(keys, a0, b0, min(a1 - a0, b1 - b0))
+        tail = _equal(keys, a1 - 1, b1 - 1, min(a1 - a0, b1 - b0) - head, -1)
+        found += [(a0, b0, head), (a1 - tail, b1 - tail, tail)]
+        a0, b0, a1, b1 = a0 + head, b0 + head, a1 - tail, b1 - tail
+        anchors = _anchors(keys, (a0, a1), (b0, b1), blank)
+        for (i, j), (k, m) in zip([(a0, b0), *anchors], [*anchors, (a1, b1)], strict=True) if anchors else []:
+            todo.append((i, k, j, m))
+    return sorted(run for run in found if run[2])
+
+
+def _equal(keys: list[list[int]], i: int, j: int, most: int, step: int = 1) -> int:
+    count = 0
+    while count < most and keys[0][i + step * count] == keys[1][j + step * count]:
+        count += 1
+    return count
+
+
+def _anchors(keys: list[list[int]], a: tuple[int, int], b: tuple[int, int], blank: set[int]) -> list[tuple[int, int]]:
+    """Rows with something on them that occur once in both, as many as are in the same order in both."""
+    once = [
+        {key for key, n in Counter(own[slice(*span)]).items() if n == 1} for own, span in zip(keys, (a, b), strict=True)
+    ]
+    common = (once[0] & once[1]) - blank
+    if not common:
+        return []
+    places = {keys[1][j]: j for j in range(*b)}
+    pairs = [(i, places[keys[0][i]]) for i in range(*a) if keys[0][i] in common]
+    return _longest_rising(pairs)
+
+
+def _longest_rising(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The most pairs whose second numbers rise, of pairs whose first ones do."""
+    ends: list[int] = []
+    last: list[int] = []
+    before: list[int] = []
+    for index, (_, j) in enumerate(pairs):
+        at = bisect_left(ends, j)
+        before.append(last[at - 1] if at else -1)
+        ends[at : at + 1], last[at : at + 1] = [j], [index]
+    chain, index = [], last[-1] if last else -1
+    while index >= 0:
+        chain.append(pairs[index])
+        index = before[index]
+    return chain[::-1]
+
+
+def _joined(runs: list[Run], lines: np.ndarray) -> list[Run]:
+    """Runs that follow each other as one; those that moved and hold too little to believe it are left out."""
+    whole: list[Run] = []
+    for i, j, count in runs:
+        if whole and whole[-1][0] + whole[-1][2] == i and whole[-1][1] + whole[-1][2] == j:
+            whole[-1] = (whole[-1][0], whole[-1][1], whole[-1][2] + count)
+        else:
+            whole.append((i, j, count))
+    return [run for run in whole if run[0] == run[1] or full(lines[run[0] : run[0] + run[2]]) >= _FEWEST]
+
+
+def full(lines: np.ndarray) -> int:
+    """How many rows show something."""
+    return int(np.count_nonzero((lines != lines[:, :1]).any(axis=1)))
