@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import outside_made as made
 import outside_real as real
+import outside_speed
 from outside_figures import Sizes
 
 SECTIONS = {
@@ -29,6 +30,7 @@ SECTIONS = {
     "nuisances": made.nuisances,
     "layout": made.layout,
     "text": made.text,
+    "speed": outside_speed.speed,
 }
 
 

@@ -98,7 +98,7 @@ def boards(sizes: Sizes) -> Iterator[Figure]:
         if touched < len(board.boxes) or wrong:
             poor.append(f"{board.name}: {touched} of {len(board.boxes)}, {wrong} elsewhere")
     yield Figure("default: share of faults touched", share(hit, faults), ">= 0.9", poor)
-    yield Figure("default: regions elsewhere a board", elsewhere / len(every), "<= 1", poor)
+    yield Figure("default: regions elsewhere a board", elsewhere / len(every), "<= 1")
 
 
 def tunnel(sizes: Sizes) -> Iterator[Figure]:
@@ -122,5 +122,5 @@ def tunnel(sizes: Sizes) -> Iterator[Figure]:
         inside = share((there & grown).sum(), grown.sum())
         poor.append(f"{name}: {good} of {len(found)} boxes, {inside:.2f} inside, {there.mean():.2f} boxed")
     yield Figure("share of boxes that touch a changed pixel", share(touching, boxes), ">= 0.6", poor)
-    yield Figure("share of changed pixels in boxes", share(covered, changed), ">= 0.95", poor)
-    yield Figure("share of the pictures in boxes", share(area, whole), "<= 0.25", poor)
+    yield Figure("share of changed pixels in boxes", share(covered, changed), ">= 0.95")
+    yield Figure("share of the pictures in boxes", share(area, whole), "<= 0.25")

@@ -53,7 +53,7 @@ def pairs() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
 
 @contextlib.contextmanager
 def timed(checkout: Path, pair: Path) -> Iterator[subprocess.Popen]:
-    """A process that compares a pair with the code of a checkout, once for every line it is sent, and tells the seconds."""
+    """A process that compares a pair by the code of a checkout whenever it is sent a line, and tells the seconds."""
     environment = os.environ | {"PYTHONPATH": str(checkout)}
     command = [sys.executable, "-c", CLOCK, str(pair)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
