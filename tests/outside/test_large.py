@@ -1,0 +1,66 @@
+"""Large things: most of a picture recolored or replaced, dark mode. The whole area is boxed, not only its text."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.outside import pages, screens
+from tests.outside.cameras import scene
+from tests.outside.pages import Look
+from whatchanged.detection import detect
+
+SIZE = (900, 640)
+
+
+def page(seed: int = 3) -> np.ndarray:
+    look = Look(SIZE[0], 16)
+    return pages.stack(pages.document(np.random.default_rng(seed), look, SIZE[1]), SIZE[1], look.paper)
+
+
+def covers(before: np.ndarray, after: np.ndarray, box, least: float = 0.95, **how) -> None:
+    """The boxes together cover an area, and hardly anything else."""
+    boxed, inside = np.zeros(before.shape[:2], bool), np.zeros(before.shape[:2], bool)
+    for x, y, width, height in detect(before, after, **how).boxes:
+        boxed[y : y + height, x : x + width] = True
+    x, y, width, height = box
+    inside[y : y + height, x : x + width] = True
+    assert (boxed & inside).sum() >= least * inside.sum(), f"{(boxed & inside).sum() / inside.sum():.2f} of it is boxed"
+    outside = (boxed & ~inside).sum()
+    assert outside <= 0.05 * inside.sum() + 24 * (width + height), f"{outside} pixels elsewhere are boxed"
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize(
+    "colors", [((30, 80, 200), (30, 160, 80)), ((255, 255, 255), (244, 238, 220))], ids=["banner", "paper"]
+)
+def test_a_share_of_a_page_recolored(share, colors):
+    rows, before = round(share * SIZE[1]), page()
+    after = before.copy()
+    text = before[:rows].min(axis=2) < 128
+    for image, color in zip((before, after), colors, strict=True):
+        image[:rows] = np.where(text[..., None], image[:rows], np.uint8(color))
+    covers(before, after, (0, 0, SIZE[0], rows))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("ground", ["page", "photograph"])
+def test_a_share_of_a_picture_replaced(share, ground):
+    before = page() if ground == "page" else scene("flower", SIZE)
+    after, columns = before.copy(), round(share * SIZE[0])
+    after[:, -columns:] = scene("china", SIZE)[:, -columns:]
+    covers(before, after, (SIZE[0] - columns, 0, columns, SIZE[1]))
+
+
+@pytest.mark.parametrize("kind", ["page", "screen"])
+def test_dark_mode(kind):
+    before = page() if kind == "page" else screens.screen(np.random.default_rng(6), SIZE).pixels
+    covers(before, 255 - before, (0, 0, *SIZE))
+
+
+def test_a_window_opened_over_a_screen():
+    before = screens.screen(np.random.default_rng(7), SIZE).pixels
+    other = screens.screen(np.random.default_rng(8), (640, 420)).pixels
+    after = before.copy()
+    after[110:530, 130:770] = other
+    covers(before, after, (130, 110, 640, 420), least=0.9)
