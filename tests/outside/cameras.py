@@ -44,6 +44,7 @@ def photograph(name: str) -> np.ndarray:
     return image
 
 
+@lru_cache(maxsize=32)
 def scene(name: str, size: tuple[int, int]) -> np.ndarray:
     """A photograph scaled to cover (width, height), its middle."""
     image, (width, height) = photograph(name), size
@@ -51,7 +52,9 @@ def scene(name: str, size: tuple[int, int]) -> np.ndarray:
     wide, high = max(width, round(image.shape[1] * factor)), max(height, round(image.shape[0] * factor))
     image = cv2.resize(image, (wide, high), interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
     left, top = (wide - width) // 2, (high - height) // 2
-    return np.ascontiguousarray(image[top : top + height, left : left + width])
+    image = np.ascontiguousarray(image[top : top + height, left : left + width])
+    image.setflags(write=False)
+    return image
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ SHEETS = {
     "small": (640, 480, 12),
     "full HD": (1920, 1080, 15),
     "A4, 150 dpi": (1240, 1754, 21),
+    "phone": (390, 844, 14),
 }
 """Width, height and height of a letter, in pixels."""
 PAPERS = (((255, 255, 255), (20, 20, 20)), ((250, 246, 236), (60, 44, 30)), ((28, 30, 36), (222, 224, 230)))
@@ -245,7 +246,7 @@ def column_inserted(rng: np.random.Generator, sheet: str, *, grows: bool = False
 def random_layout(seed: int, index: int) -> Edited:
     """One of the edits above on one of the pages, at random; the kinds take turns by the index."""
     rng = np.random.default_rng((seed, index))
-    sheet = str(rng.choice(list(SHEETS), p=[0.4, 0.3, 0.2, 0.1]))
+    sheet = str(rng.choice(list(SHEETS), p=[0.3, 0.3, 0.15, 0.1, 0.15]))
     content, where = str(rng.choice(CONTENTS)), str(rng.choice(PLACES))
     rows = int(np.exp(rng.uniform(0, np.log(SHEETS[sheet][1] // 3))))  # as many below 10 as above 100
     grows, dense = bool(rng.random() < 0.3), bool(rng.random() < 0.25)

@@ -10,7 +10,7 @@ from tests.outside.cameras import scene
 from tests.outside.pages import Look
 from whatchanged.detection import detect
 
-SIZE = (900, 640)
+SIZE = (600, 440)
 
 
 def page(seed: int = 3) -> np.ndarray:
@@ -60,7 +60,7 @@ def test_dark_mode(kind):
 
 def test_a_window_opened_over_a_screen():
     before = screens.screen(np.random.default_rng(7), SIZE).pixels
-    other = screens.screen(np.random.default_rng(8), (640, 420)).pixels
+    other = screens.screen(np.random.default_rng(8), (440, 300)).pixels
     after = before.copy()
-    after[110:530, 130:770] = other
-    covers(before, after, (130, 110, 640, 420), least=0.9)
+    after[90:390, 110:550] = other
+    covers(before, after, (110, 90, 440, 300), least=0.9)

@@ -23,7 +23,7 @@ def test_rows_put_in_and_taken_out(make, content, where):
 @pytest.mark.parametrize("make", [layouts.inserted, layouts.removed])
 @pytest.mark.parametrize("content", ["blank", "band"])
 def test_one_to_four_hundred_rows(make, rows, content):
-    tells(make(np.random.default_rng(rows), "screen", content, rows, "top"))
+    tells(make(np.random.default_rng(rows), "phone", content, rows, "middle"))
 
 
 @pytest.mark.parametrize("where", layouts.PLACES)
@@ -52,7 +52,7 @@ def test_a_page_scrolled(rows, head):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_block_moved(seed):
-    edited = layouts.moved(np.random.default_rng(seed), "screen")
+    edited = layouts.moved(np.random.default_rng(seed), "phone")
     result = tells(edited)
     (truth,) = edited.truth
     (moved,) = (one for one in result.regions if one.what == "moved")
