@@ -14,7 +14,8 @@ from PIL import Image
 from helpers.datasets import LabeledImages
 from helpers.things import ATTRIBUTES, Pair
 from whatchanged.files import read_json, write_json
-from whatchanged.images import ImageError, read_image, resized, write_image
+from whatchanged.formats import ImageError
+from whatchanged.images import read_image, resized, write_image
 
 CHANGE_LABELS = ("color", "shape", "texture")
 SPLITS = {"train": 0.7, "val": 0.15, "test": 0.15}

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from whatchanged.files import write_whole
+from whatchanged.formats import MAX_PIXELS, read_each
+from whatchanged.levels import Decoded, alone, together
 
 
 def gray(image: np.ndarray) -> np.ndarray:
@@ -63,20 +63,17 @@ def one_a_core() -> Iterator[ThreadPoolExecutor]:
 
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
-MAX_PIXELS = 200_000_000
-
-
-class ImageError(ValueError):
-    """A file that is not an image that can be read."""
 
 
 def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Read an image file as 8-bit RGB.
+    """Read an image file as 8-bit RGB; of several pages, the first.
 
     Parameters
     ----------
-    path : PNG, JPEG, BMP, TIFF, WebP or whatever else Pillow reads. Gray and palette images become RGB, 16-bit values
-        are scaled to 8 bits, transparent pixels lie on white, and a photograph turned by its EXIF tag is turned.
+    path : PNG, JPEG, BMP, TIFF, WebP or whatever else Pillow reads. Gray and palette images become RGB, colors become
+        sRGB by their profile, transparent pixels lie on white, and a photograph turned by its EXIF tag is turned.
+        Deep gray is scaled to 8 bits: whole numbers from 0 by the least of 8, 10, 12, 14 or 16 bits that holds them,
+        fractions from 0 to 1 by 1, all others from their least to their greatest.
     max_pixels : refuse larger ones before they are decoded.
 
     Returns
@@ -86,38 +83,25 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Raises
     ------
     ImageError
-        The file is absent, empty, truncated, not an image, or holds more than `max_pixels`.
+        The file is absent, empty, truncated, not an image, of a kind that cannot be read, or holds more than
+        `max_pixels`.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ImageError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
-    if path.stat().st_size == 0:
-        raise ImageError(f"{path} is empty (0 bytes)")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large images; the limit below is ours
-            with Image.open(path) as image:
-                if image.width * image.height > max_pixels:
-                    raise ImageError(f"{path} has {image.width}x{image.height} pixels: at most {max_pixels:,} are read")
-                image.load()
-                ImageOps.exif_transpose(image, in_place=True)
-                return _rgb(image)
-    except UnidentifiedImageError as error:
-        raise ImageError(f"{path} is not an image that can be read") from error
-    except Image.DecompressionBombError as error:
-        most = f"at most {max_pixels:,} are read"
-        raise ImageError(f"{path} has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels: {most}") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, ImageError):
-            raise
-        raise ImageError(f"{path} is damaged: {error}") from error
+    return alone(_first(path, max_pixels))
 
 
 def read_pair(before: str | Path, after: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Two pictures, as `read_image` reads them, decoded at the same time."""
+    """The first pages of two files, uint8 (H, W, 3), decoded at the same time and made comparable.
+
+    `pages.read_pages` reads the others too, makes them comparable in the same way, and says what 8 bits do not show.
+    """
     with ThreadPoolExecutor(2) as readers:  # decoding does not hold the interpreter's lock
-        first, second = readers.map(read_image, (before, after))
-    return first, second
+        first, second = readers.map(_first, (before, after))
+    return together(first, second)[:2]
+
+
+def _first(path: str | Path, max_pixels: int = MAX_PIXELS) -> Decoded:
+    with closing(read_each(path, max_pixels=max_pixels)) as pages:
+        return next(pages)
 
 
 def write_image(path: str | Path, picture: np.ndarray) -> Path:
@@ -136,18 +120,6 @@ _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # two thirds of the time of OpenCV's own choice, and three quarters of the space
     _PNG += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
-
-
-def _rgb(image: Image.Image) -> np.ndarray:
-    if image.mode == "F":
-        raise ImageError("floating-point images have no fixed range: save the image with 8 or 16 bits")
-    if image.mode.startswith("I"):  # 16-bit gray
-        values = np.asarray(image).astype(np.float64)
-        return np.repeat(np.clip(np.rint(values / 257), 0, 255).astype(np.uint8)[..., None], 3, axis=2)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def resized(picture: np.ndarray, size: int) -> np.ndarray:

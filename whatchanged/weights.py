@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from whatchanged.images import ImageError
+from whatchanged.formats import ImageError
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)

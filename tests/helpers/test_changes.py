@@ -12,7 +12,7 @@ from helpers import scenes
 from helpers.changes import CHANGE_LABELS, SPLITS, RecordError, SubtleDiffDataset, write_dataset
 from helpers.things import ATTRIBUTES
 from whatchanged import alignment
-from whatchanged.images import ImageError
+from whatchanged.formats import ImageError
 from whatchanged.weights import to_tensor
 
 COUNT = 12

@@ -12,7 +12,8 @@ from PIL import Image
 from support import save_picture
 
 from helpers.photographs import photograph
-from whatchanged.images import ImageError, one_a_core, read_image, read_pair
+from whatchanged.formats import ImageError
+from whatchanged.images import one_a_core, read_image, read_pair
 
 
 def test_opencv_shares_no_picture_among_cores_within_the_pool_and_does_again_after_it():
@@ -112,8 +113,8 @@ def test_a_pair_is_read_like_two_pictures(tmp_path):
 
 def test_too_many_pixels_are_refused(tmp_path, monkeypatch):
     path = save_picture(tmp_path / "a.png", PHOTO)
-    with pytest.raises(ImageError, match="80x60 pixels: at most 1,000"):
+    with pytest.raises(ImageError, match="80x60 pixels: at most 1,000 are read"):
         read_image(path, max_pixels=1000)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow refuses before it tells the size
-    with pytest.raises(ImageError, match="has more than 200 pixels: at most 150 are read"):
+    with pytest.raises(ImageError, match="has 4,800 pixels: at most 150 are read"):
         read_image(path, max_pixels=150)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers.photographs import photograph
-from whatchanged.images import ImageError
+from whatchanged.formats import ImageError
 from whatchanged.weights import IMAGENET_MEAN, IMAGENET_STD, read_tensor, to_picture, to_tensor
 
 PHOTO = photograph("coffee")[:60, :80]

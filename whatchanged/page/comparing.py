@@ -18,6 +18,7 @@ from whatchanged import drawing, images
 from whatchanged.archives import unpack
 from whatchanged.detection import detect
 from whatchanged.extras import needed
+from whatchanged.formats import ImageError
 from whatchanged.images import shrink
 from whatchanged.options import Options
 from whatchanged.pairs import each, find_pairs
@@ -77,8 +78,8 @@ def read(path: str | Path) -> np.ndarray:
     """An uploaded picture, uint8 (H, W, 3); the error names the file as the user knows it."""
     try:
         return images.read_image(path, max_pixels=LARGEST)
-    except images.ImageError as error:
-        raise images.ImageError(str(error).replace(str(path), Path(path).name)) from error
+    except ImageError as error:
+        raise ImageError(str(error).replace(str(path), Path(path).name)) from error
 
 
 def compare(before: np.ndarray, after: np.ndarray, settings: Settings, models: Models) -> Difference:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from helpers.photographs import photo_pair
 from whatchanged.detection import detect
-from whatchanged.images import ImageError
+from whatchanged.formats import ImageError
 from whatchanged.page import comparing
 from whatchanged.page.comparing import Models, Settings
 
