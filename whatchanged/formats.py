@@ -74,8 +74,8 @@ def read_each(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Generator[De
     with _told(path, 1, max_pixels):
         opened = Image.open(path)
     with opened as image:
-        index, page = 0, 1
-        while True:
+        index, page, more = 0, 1, True
+        while more:
             with _told(path, page, max_pixels, image):
                 if not _at(image, index):
                     return
@@ -84,8 +84,12 @@ def read_each(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Generator[De
                 if index > 1 and tags.get(SUBFILE, 0) & (REDUCED | MASK):
                     continue
                 _refuse(path, page, image, tags, max_pixels)
+                more = image.format in PAGED and getattr(image, "is_animated", False)
                 found = decoded(image)
+                if not more:
+                    image.close()  # lets go of Pillow's own copy, while ours is compared
             yield found
+            del found  # before the next is decoded
             page += 1
 
 
@@ -93,8 +97,6 @@ def _at(image: Image.Image, index: int) -> bool:
     """Go to a page of a file; whether there is such a one."""
     if index == 0:
         return True
-    if image.format not in PAGED:
-        return False
     try:
         image.seek(index)
     except EOFError:

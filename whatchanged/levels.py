@@ -84,7 +84,7 @@ def _lost(image: Image.Image, tags: dict[int, Any]) -> tuple[str, ...]:
 
 def _deep(image: Image.Image, tags: dict[int, Any], notes: tuple[str, ...]) -> Decoded:
     values = np.asarray(image)
-    values = values.astype(values.dtype.newbyteorder("="))
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if tags.get(BITS_PER_SAMPLE) == (32,) and tags.get(SAMPLE_FORMAT, (1,)) == (1,) and values.dtype == np.int32:
         values = values.view(np.uint32)  # which Pillow has no mode for
     absent = np.isnan(values)

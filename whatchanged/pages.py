@@ -5,7 +5,9 @@ from __future__ import annotations
 import filecmp
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -55,21 +57,22 @@ def read_pages(before: str | Path, after: str | Path, *, max_pixels: int = MAX_P
     ImageError
         As `read_each`; of a damaged page when it is its turn.
     """
-    readers = [read_each(path, max_pixels=max_pixels) for path in (before, after)]
-    with ThreadPoolExecutor(2) as threads:  # decoding does not hold the interpreter's lock
-        number = 1
-        while True:
+    with ExitStack() as files, ThreadPoolExecutor(2) as threads:  # decoding does not hold the interpreter's lock
+        readers = [files.enter_context(closing(read_each(path, max_pixels=max_pixels))) for path in (before, after)]
+        for number in count(1):
             first, second = threads.map(_next, readers)
             if first is None and second is None:
                 return
             if first is None or second is None:
-                yield Page(number, None if first is None else alone(first), None if second is None else alone(second))
+                page = Page(number, None if first is None else alone(first), None if second is None else alone(second))
             else:
                 one, other, notes = together(first, second)
-                if notes and filecmp.cmp(before, after, shallow=False):
-                    notes = ()
-                yield Page(number, one, other, "; ".join(notes))
-            number += 1
+                same = bool(notes) and filecmp.cmp(before, after, shallow=False)
+                page = Page(number, one, other, "" if same else "; ".join(notes))
+                del one, other
+            del first, second
+            yield page
+            del page  # before the next is decoded
 
 
 def _next(pages: Iterator[Decoded]) -> Decoded | None:
