@@ -22,7 +22,7 @@ REDUCED, MASK = 1, 4  # bits of the subfile type: a smaller copy of a page, the 
 CAMERAS = {".3fr", ".arw", ".cr2", ".cr3", ".dng", ".iiq", ".nef", ".orf", ".pef", ".raf", ".rw2", ".srw", ".x3f"}
 RAW = "a camera's raw file", "develop it to TIFF or PNG, for example with darktable or dcraw"
 # What a file begins with, what that is, and how it becomes a picture. The first that fits counts.
-KINDS: tuple[tuple[bytes, str, str], ...] = (
+FOREIGN: tuple[tuple[bytes, str, str], ...] = (
     (rb".{128}DICM", "a DICOM file", "export it as PNG or TIFF with 16 bits, for example with dcm2pnm or pydicom"),
     (rb"%PDF-", "a PDF file", "render its pages as PNG, for example with pdftoppm -png"),
     (rb"%!PS|\xc5\xd0\xd3\xc6", "a PostScript file", "render it as PNG, for example with Ghostscript"),
@@ -127,26 +127,26 @@ def _too_large(path: Path, page: int, size: str, max_pixels: int) -> str:
 @contextmanager
 def _told(path: Path, page: int, max_pixels: int, image: Image.Image | None = None) -> Iterator[None]:
     """Whatever Pillow raises within it becomes an `ImageError` of one sentence."""
-    try:
-        with _patience(max_pixels):
+    with _patience(max_pixels):
+        try:
             yield
-    except (ImageError, MemoryError):
-        raise
-    except Image.DecompressionBombError as error:
-        size = f"{int(count[0]):,}" if (count := re.search(r"\d+", str(error))) else "too many"
-        raise ImageError(_too_large(path, page, size, max_pixels)) from error
-    except Exception as error:  # of a damaged file, Pillow's readers let through errors of every kind
-        reason = _kind(path) or _tiff_kind(path, page, image, error)
-        if reason is None and isinstance(error, UnidentifiedImageError):
-            reason = f"{path} is not an image that can be read"
-        raise ImageError(reason or f"{_named(path, page)} is damaged: {error}") from error
+        except (ImageError, MemoryError):
+            raise
+        except Image.DecompressionBombError as error:
+            size = f"{int(count[0]):,}" if (count := re.search(r"\d+", str(error))) else "too many"
+            raise ImageError(_too_large(path, page, size, max_pixels)) from error
+        except Exception as error:  # of a damaged file, Pillow's readers let through errors of every kind
+            reason = _kind(path) or _tiff_kind(path, page, image, error)
+            if reason is None and isinstance(error, UnidentifiedImageError):
+                reason = f"{path} is not an image that can be read"
+            raise ImageError(reason or f"{_named(path, page)} is damaged: {error}") from error
 
 
 def _kind(path: Path) -> str | None:
     """The refusal of a file that is known by what it begins with."""
     with path.open("rb") as file:
         head = file.read(2048)
-    for pattern, kind, way_out in KINDS:
+    for pattern, kind, way_out in FOREIGN:
         if re.match(pattern, head, re.DOTALL | re.IGNORECASE if pattern.startswith(rb"\s") else re.DOTALL):
             return f"{path} is {kind}: {way_out}"
     return None

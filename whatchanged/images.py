@@ -13,7 +13,7 @@ import numpy as np
 
 from whatchanged.files import write_whole
 from whatchanged.formats import MAX_PIXELS, read_each
-from whatchanged.levels import Decoded, alone, together
+from whatchanged.levels import Decoded, shown_alone, shown_together
 
 
 def gray(image: np.ndarray) -> np.ndarray:
@@ -86,7 +86,7 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         The file is absent, empty, truncated, not an image, of a kind that cannot be read, or holds more than
         `max_pixels`.
     """
-    return alone(_first(path, max_pixels))
+    return shown_alone(_first(path, max_pixels))
 
 
 def read_pair(before: str | Path, after: str | Path) -> tuple[np.ndarray, np.ndarray]:
@@ -96,7 +96,7 @@ def read_pair(before: str | Path, after: str | Path) -> tuple[np.ndarray, np.nda
     """
     with ThreadPoolExecutor(2) as readers:  # decoding does not hold the interpreter's lock
         first, second = readers.map(_first, (before, after))
-    return together(first, second)[:2]
+    return shown_together(first, second)[:2]
 
 
 def _first(path: str | Path, max_pixels: int = MAX_PIXELS) -> Decoded:

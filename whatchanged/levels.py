@@ -13,7 +13,7 @@ from whatchanged.profiles import in_srgb
 
 WHITE = (255, 255, 255)
 BACKGROUNDS = (WHITE, (192, 192, 192), (0, 0, 0), (255, 0, 255), (0, 255, 0), (0, 255, 255), (255, 128, 0), (0, 0, 255))
-NEAR = 4  # bins of 8 levels: a color closer to the background than that, in each channel, is hard to tell from it
+NEARBY = 4  # bins of 8 levels: a color closer to the background than that, in each channel, is hard to tell from it
 BITS = (8, 10, 12, 14, 16)  # of sensors; their values come in files of 16
 BLOCK = 1 << 22  # values scaled at a time: a large picture as float64 would not fit into memory
 ORIENTATION, BITS_PER_SAMPLE, SAMPLES_PER_PIXEL, SAMPLE_FORMAT, PROFILE, NO_DATA = 274, 258, 277, 339, 34675, 42113
@@ -103,12 +103,12 @@ def _equals(values: np.ndarray, empty: float | str) -> np.ndarray:
     return values == (np.float32(number) if values.dtype == np.float32 else number)
 
 
-def alone(page: Decoded) -> np.ndarray:
+def shown_alone(page: Decoded) -> np.ndarray:
     """uint8 (H, W, 3) of one page as a viewer shows it: deep gray by its own range, what is transparent on white."""
     return _laid(_rgb(page, _own_range(page)), page.alpha, WHITE)
 
 
-def together(before: Decoded, after: Decoded) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+def shown_together(before: Decoded, after: Decoded) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Two pages made comparable: deep gray by the range of both, what is transparent on one background.
 
     Returns
@@ -199,7 +199,7 @@ def _background(pages: list[tuple[np.ndarray, np.ndarray | None]]) -> tuple[int,
     counts = sum(cv2.calcHist([rgb], [0, 1, 2], alpha, [32] * 3, [0, 256] * 3) for rgb, alpha in pages)
     near = []
     for color in BACKGROUNDS:
-        around = tuple(slice(max(0, (one >> 3) - NEAR), (one >> 3) + NEAR + 1) for one in color)
+        around = tuple(slice(max(0, (one >> 3) - NEARBY), (one >> 3) + NEARBY + 1) for one in color)
         near.append(float(np.sum(np.asarray(counts)[around])))
     return BACKGROUNDS[int(np.argmin(near))]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from whatchanged.formats import MAX_PIXELS, Decoded, read_each
-from whatchanged.levels import alone, together
+from whatchanged.levels import shown_alone, shown_together
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,15 +64,24 @@ def read_pages(before: str | Path, after: str | Path, *, max_pixels: int = MAX_P
             if first is None and second is None:
                 return
             if first is None or second is None:
-                page = Page(number, None if first is None else alone(first), None if second is None else alone(second))
+                page = Page(
+                    number,
+                    None if first is None else shown_alone(first),
+                    None if second is None else shown_alone(second),
+                )
             else:
-                one, other, notes = together(first, second)
+                one, other, notes = shown_together(first, second)
                 same = bool(notes) and filecmp.cmp(before, after, shallow=False)
                 page = Page(number, one, other, "" if same else "; ".join(notes))
                 del one, other
             del first, second
             yield page
             del page  # before the next is decoded
+
+
+def _one_of(before: Decoded | None, after: Decoded | None) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The page that only one file has, at its place."""
+    return None if before is None else shown_alone(before), None if after is None else shown_alone(after)
 
 
 def _next(pages: Iterator[Decoded]) -> Decoded | None:

@@ -93,6 +93,26 @@ def test_the_limit_is_lifted_as_long_as_one_of_several_threads_reads(tmp_path, s
     assert (found, Image.MAX_IMAGE_PIXELS) == (["read"], 1000)
 
 
+def test_what_else_pillow_warns_of_is_unheard(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "decoded", lambda image: warnings.warn("odd", stacklevel=1))
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        list(read_each(save_picture(tmp_path / "a.png", PHOTO)))
+        values = tiff(tmp_path / "a.tif", np.zeros((6, 7), np.float64)).read_bytes()
+        (tmp_path / "a.tif").write_bytes(values[:-30])  # of which Pillow warns as long as it looks for a reason
+        refused(tmp_path / "a.tif")
+    assert heard == []
+
+
+def test_too_little_memory_is_no_damaged_file(tmp_path, monkeypatch):
+    def full(image: Image.Image) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(formats, "decoded", full)
+    with pytest.raises(MemoryError):
+        list(read_each(save_picture(tmp_path / "a.png", PHOTO)))
+
+
 def test_pages_are_decoded_when_they_are_asked_for(tmp_path, monkeypatch):
     pages = [Image.fromarray(np.full((4, 5), level, np.uint8)) for level in (1, 2, 3)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
@@ -141,6 +161,13 @@ def test_many_bands_are_refused_also_where_pillow_reads_three_of_them(tmp_path, 
 )
 def test_a_tiff_that_pillow_has_no_mode_or_decoder_for_is_no_damaged_one(tmp_path, values, tags, told):
     assert f"is a TIFF of a kind that is not read ({told}" in refused(tiff(tmp_path / "x.tif", values, **tags))
+
+
+def test_a_big_tiff_is_known_too(tmp_path):
+    path = save_picture(tmp_path / "x.tif", PHOTO, big_tiff=True)
+    entry = struct.Struct("<HHQH")
+    path.write_bytes(path.read_bytes().replace(entry.pack(259, 3, 1, 1), entry.pack(259, 3, 1, 34712)))
+    assert "is a TIFF of a kind that is not read (8x8x8 bits, compression 34712)" in refused(path)
 
 
 @pytest.mark.parametrize(

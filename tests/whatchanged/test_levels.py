@@ -114,6 +114,22 @@ def test_what_is_no_number_has_no_color_and_infinity_is_the_end(tmp_path):
     assert (read_image(tiff(tmp_path / "c.tif", np.full((4, 5), np.nan, np.float32))) == 255).all()
 
 
+def test_values_that_are_no_number_in_both_do_not_differ(tmp_path):
+    values = RAMP.astype(np.float32)
+    values[0, 1:4] = np.nan
+    before = tiff(tmp_path / "a.tif", values)
+    values[10:20] *= 0.5
+    page = one_page(before, tiff(tmp_path / "b.tif", values))
+    assert page.note == ""
+
+
+def test_deep_pictures_of_two_sizes_have_one_range(tmp_path):
+    values = np.rint(RAMP * 4000).astype(np.uint16)
+    page = one_page(save_picture(tmp_path / "a.png", values), save_picture(tmp_path / "b.png", values[:30]))
+    assert np.array_equal(page.before[:30], page.after)
+    assert page.before.max() == 255
+
+
 @pytest.mark.parametrize("kind", [np.int16, np.float32])
 def test_what_gdal_calls_no_data_does_not_stretch_the_range(tmp_path, kind):
     values = (RAMP * 100).astype(kind)
@@ -172,9 +188,10 @@ def test_what_is_visible_on_transparent_stays_visible(tmp_path, color):
 
 def test_colors_under_full_transparency_do_not_count_and_halves_do(tmp_path):
     one, other = drawn((200, 30, 30)), drawn((200, 30, 30))
-    other[40:, :, :3] = 77
+    one[40:, :, :3], other[40:, :, :3] = 255, 77
     page = one_page(save_picture(tmp_path / "a.png", one), save_picture(tmp_path / "b.png", other))
     assert np.array_equal(page.before, page.after)
+    assert page.before[50, 0].tolist() == [255] * 3  # white, which nothing visible is near to
     half = save_picture(tmp_path / "c.png", drawn((200, 30, 30), opacity=128))
     page = one_page(tmp_path / "a.png", half)
     assert page.before[0, 0].tolist() == [255] * 3

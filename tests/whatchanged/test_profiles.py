@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 
 import numpy as np
@@ -11,7 +12,6 @@ from PIL import Image, ImageCms
 from helpers.photographs import photograph
 from whatchanged.images import read_image
 from whatchanged.pages import read_pages
-from whatchanged.profiles import in_srgb
 
 PHOTO = photograph("coffee")[:60, :80]
 # To XYZ of D50, as http://www.brucelindbloom.com/index.html?Eqn_RGB_XYZ_Matrix.html has them.
@@ -40,11 +40,18 @@ def curve(gamma: float) -> bytes:
     return b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
 
 
-def matrix_profile(to_xyz: list[list[float]], gamma: float) -> bytes:
+def srgb_curve() -> bytes:
+    """As HP's profile has it: a table of 1024 values."""
+    shown = np.arange(1024) / 1023
+    linear = np.where(shown <= 0.04045, shown / 12.92, ((shown + 0.055) / 1.055) ** 2.4)
+    return b"curv\0\0\0\0" + struct.pack(">I1024H", 1024, *np.rint(linear * 65535).astype(int))
+
+
+def matrix_profile(to_xyz: list[list[float]], gamma: float | None) -> bytes:
     tags = {}
     for name, column in zip("rgb", np.transpose(to_xyz), strict=True):
         tags[f"{name}XYZ".encode()] = b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(one * 65536) for one in column))
-        tags[f"{name}TRC".encode()] = curve(gamma)
+        tags[f"{name}TRC".encode()] = curve(gamma) if gamma else srgb_curve()
     return profile(b"RGB ", b"mntr", b"XYZ ", tags)
 
 
@@ -85,7 +92,22 @@ def test_srgb_changes_no_bit(tmp_path, given):
     image = Image.fromarray(PHOTO).convert(given)
     with_it = read_image(saved(tmp_path / "a.png", image, SRGB_FILE))
     assert np.array_equal(with_it, read_image(saved(tmp_path / "b.png", image)))
-    assert in_srgb(image.convert("RGB"), matrix_profile(SRGB, 2.2))[0].mode == "RGB"
+
+
+def test_a_profile_that_is_srgb_but_for_its_rounding_changes_no_bit(tmp_path):
+    colors = np.random.default_rng(0).integers(0, 256, (200, 200, 3)).astype(np.uint8)
+    theirs = matrix_profile((np.array(SRGB) * [1, 1.002, 0.998]).tolist(), None)
+    source = ImageCms.ImageCmsProfile(io.BytesIO(theirs))
+    rounded = ImageCms.profileToProfile(Image.fromarray(colors), source, ImageCms.createProfile("sRGB"), 1)
+    assert not np.array_equal(np.array(rounded), colors)
+    assert np.array_equal(read_image(saved(tmp_path / "a.png", Image.fromarray(colors), theirs)), colors)
+
+
+def test_a_gray_picture_in_a_color_space(tmp_path):
+    ramp = np.arange(0, 256, 5, dtype=np.uint8)[None]
+    found = read_image(saved(tmp_path / "a.png", Image.fromarray(ramp), matrix_profile(SRGB, 1.8)))
+    assert np.abs(found[0] - by_formula(np.repeat(ramp[0, :, None], 3, 1), SRGB, 1.80078125)).max() < 2
+    assert np.abs(found[0, :, 0].astype(int) - ramp[0]).max() > 10
 
 
 def test_the_same_colors_in_two_spaces_are_the_same(tmp_path):
