@@ -61,7 +61,7 @@ def decoded(image: Image.Image) -> Decoded:
         alpha = opacity if opacity.min() < 255 else None
         image = image.convert("L") if image.mode in ("L", "LA", "1") else whole.convert("RGB")
     elif image.mode == "1":
-        image = image.convert("L")
+        image = image.convert("L")  # a quarter of the memory of Pillow's RGB
     image, note = in_srgb(image, profile)
     if image.mode == "L":
         return Decoded(cv2.cvtColor(np.asarray(image), cv2.COLOR_GRAY2RGB), alpha, (*notes, *filter(None, [note])))
