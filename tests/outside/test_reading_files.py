@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import tifffile
@@ -160,11 +162,11 @@ def test_a_palette_with_transparency_and_the_same_in_full(tmp_path):
     same(before, after)
 
 
-@pytest.mark.parametrize("bands", [2, 5, 8])
+@pytest.mark.parametrize("bands", [5, 8])
 def test_a_tiff_of_many_bands_is_refused(tmp_path, bands):
     planes = np.zeros((bands, 60, 80), np.uint16)
     tifffile.imwrite(tmp_path / "bands.tif", planes, photometric="minisblack", planarconfig="separate")
-    refused(tmp_path, "bands.tif", "band")
+    refused(tmp_path, "bands.tif", "band|channel")
 
 
 def test_a_dicom_file_is_refused(tmp_path):
@@ -172,13 +174,13 @@ def test_a_dicom_file_is_refused(tmp_path):
     refused(tmp_path, "scan.dcm", "DICOM")
 
 
-def refused(folder, name, word):
+def refused(folder, name, words):
     good = save_picture(folder / "good.png", PHOTO)
     for pair in ((folder / name, good), (good, folder / name)):
         status, _, said = by_command(*pair)
         assert status == 2
         assert name in said
-        assert word.lower() in said.replace(str(folder), "").replace(name, "").lower()
+        assert re.search(words, said.replace(str(folder), "").replace(name, ""), re.IGNORECASE), said
         assert said.count("\n") == 1
 
 
