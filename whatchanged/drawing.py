@@ -7,40 +7,56 @@ import numpy as np
 
 from whatchanged.regions import Difference
 
+_WHITE = (255, 255, 255)
 FOUND = "#D55E00"  # what a method found
 
 
 def draw_regions(before: np.ndarray, after: np.ndarray, difference: Difference, picture: str = "both") -> np.ndarray:
     """The pictures with the regions boxed and numbered: uint8 array (H, W, 3).
 
-    Where an alignment is known the boxes on the after picture follow it. An after picture of another size is shown at
-    that of the before picture.
+    Each box stands where the region is in that picture. The lower of two pictures of different heights goes on in
+    white.
 
     Parameters
     ----------
     picture : "both" side by side, or "after" alone.
     """
-    if after.shape[:2] != before.shape[:2]:
-        after = cv2.resize(after, before.shape[1::-1], interpolation=cv2.INTER_AREA)
-    shown = [after.copy()] if picture == "after" else [before.copy(), after.copy()]
-    compared = difference.map.shape
-    matrix = np.eye(3) if difference.alignment is None else difference.alignment.matrix
-    grow = np.diag([before.shape[1] / compared[1], before.shape[0] / compared[0], 1.0])
-    matrix = grow @ matrix @ np.linalg.inv(grow)
-    thickness = max(2, min(before.shape[:2]) // 160)
+    return draw_page(before, after, difference, picture)
+
+
+def draw_page(
+    before: np.ndarray | None, after: np.ndarray | None, difference: Difference, picture: str = "both"
+) -> np.ndarray:
+    """As `draw_regions`, of a page that one of two files may lack; the other one is empty then."""
+    one, two = before, after
+    if one is None or two is None:
+        one, two = (np.full_like(other, 255) if side is None else side for side, other in ((one, two), (two, one)))
+    shown = [two.copy()] if picture == "after" else [one.copy(), two.copy()]
+    thickness = max(2, min(one.shape[:2]) // 160)
     color = tuple(int(FOUND[i : i + 2], 16) for i in (1, 3, 5))
-    strokes = (((255, 255, 255), 2 * thickness), (color, thickness))  # a white edge sets the box off from the picture
-    for number, (x, y, width, height) in enumerate(difference.boxes.tolist(), start=1):
-        corners = np.array([[[x, y], [x + width, y], [x + width, y + height], [x, y + height]]], float)
-        moved = cv2.perspectiveTransform(corners, matrix)
-        for image, outline in zip(shown, (corners[0], moved[0])[-len(shown) :], strict=True):
-            for paint, stroke in strokes:
-                cv2.polylines(image, [np.rint(outline).astype(np.int32)], True, paint, stroke, cv2.LINE_AA)
-            _label(image, str(number), outline[0], color, thickness)
+    for number, region in enumerate(difference.regions, start=1):
+        boxes = [region.box, region.after or region.box]
+        for image, (x, y, width, height) in zip(shown, boxes[-len(shown) :], strict=True):
+            for paint, stroke in (((255, 255, 255), 2 * thickness), (color, thickness)):  # a white edge sets it off
+                cv2.rectangle(image, (x, y), (x + width, y + height), paint, stroke, cv2.LINE_AA)
+            _label(image, str(number), np.array([x, y]), color, thickness)
     if picture == "after":
         return shown[0]
-    gap = np.full((before.shape[0], max(4, before.shape[1] // 50), 3), 255, np.uint8)
+    tallest = max(len(image) for image in shown)
+    shown = [cv2.copyMakeBorder(one, 0, tallest - len(one), 0, 0, cv2.BORDER_CONSTANT, value=_WHITE) for one in shown]
+    gap = np.full((tallest, max(4, one.shape[1] // 50), 3), 255, np.uint8)
     return np.concatenate([shown[0], gap, shown[1]], axis=1)
+
+
+def below_each_other(pictures: list[np.ndarray]) -> np.ndarray:
+    """Pictures (H, W, 3) of any sizes as one, white where one is narrower."""
+    widest = max(picture.shape[1] for picture in pictures)
+    gap = max(4, widest // 50)
+    padded = [
+        cv2.copyMakeBorder(one, gap if number else 0, 0, 0, widest - one.shape[1], cv2.BORDER_CONSTANT, value=_WHITE)
+        for number, one in enumerate(pictures)
+    ]
+    return np.concatenate(padded)
 
 
 def _label(image: np.ndarray, text: str, corner: np.ndarray, ground: tuple[int, ...], thickness: int) -> None:

@@ -54,8 +54,9 @@ def lay_out(before: np.ndarray, after: np.ndarray) -> Layout:
     Rows that occur once in each page are its anchors, as in the patience diff of Bram Cohen; from each of them the
     match grows over equal rows. What lies between is matched again by its columns, then again by its rows. Where the
     page has columns of its own, as a sidebar that stays, it is better to begin with those: that is taken where fewer
-    places are to be told. Pages of the same size stay in place unless laying them so leaves at most half of the pixels that differ
-    there. Empty rows are told where they push something away, not where they merely make up for it at the end.
+    places are to be told. Pages of the same size stay in place unless laying them so leaves at most half of the pixels
+    that differ there. Empty rows are told where they push something away, not where they merely make up for it at the
+    end.
     """
     pages = _Pages(before, after)
     whole = (0, 0, before.shape[1], before.shape[0]), (0, 0, after.shape[1], after.shape[0])

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from whatchanged.detection import detect
+from whatchanged.documents import as_record, detect_pages
 from whatchanged.files import alone, read_json, write_json, write_whole
-from whatchanged.images import read_image
+from whatchanged.options import Options
 from whatchanged.pairs import each
 
 BATCH = 16  # pairs a task: long enough that Dask's own work does not count, short enough to lose little
@@ -97,9 +97,11 @@ def compare_pairs(
 
 
 def compare_files(before: str, after: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The record of two image files: "before", "after", and "similarity" and "regions" of `detect`."""
-    found = detect(read_image(before), read_image(after), **options).summary()
-    return {"before": before, "after": after, "similarity": found["similarity"], "regions": found["regions"]}
+    """The record of two image files: "before", "after", and what `documents.as_record` tells of their pages."""
+    found = as_record(found for _, found in detect_pages(before, after, Options(**options)))
+    return {"before": before, "after": after} | {
+        name: found[name] for name in ("similarity", "kind", "note", "regions")
+    }
 
 
 def schema() -> Any:
@@ -107,16 +109,18 @@ def schema() -> Any:
 
     before, after : files.
     similarity : 0 to 1.
-    regions : a list of x, y, width, height, area (pixels of the picture before) and strength.
+    kind, note : what kind of pair it is, and what else is to be said.
+    regions : a list of x, y, width, height, area (pixels of the picture before), strength, what, after (x, y, width,
+        height in the picture after, or nothing) and page.
     """
     import pyarrow
 
-    whole = [(name, pyarrow.int32()) for name in ("x", "y", "width", "height", "area")]
-    region = pyarrow.struct([*whole, ("strength", pyarrow.float32())])
     text, number = pyarrow.string(), pyarrow.float64()
-    return pyarrow.schema(
-        [("before", text), ("after", text), ("similarity", number), ("regions", pyarrow.list_(region))]
-    )
+    box = [(name, pyarrow.int32()) for name in ("x", "y", "width", "height")]
+    rest = [("strength", pyarrow.float32()), ("what", text), ("after", pyarrow.struct(box)), ("page", pyarrow.int32())]
+    region = pyarrow.struct([*box, ("area", pyarrow.int32()), *rest])
+    columns = [("before", text), ("after", text), ("similarity", number), ("kind", text), ("note", text)]
+    return pyarrow.schema([*columns, ("regions", pyarrow.list_(region))])
 
 
 class _Store:

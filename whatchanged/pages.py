@@ -79,10 +79,5 @@ def read_pages(before: str | Path, after: str | Path, *, max_pixels: int = MAX_P
             del page  # before the next is decoded
 
 
-def _one_of(before: Decoded | None, after: Decoded | None) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """The page that only one file has, at its place."""
-    return None if before is None else shown_alone(before), None if after is None else shown_alone(after)
-
-
 def _next(pages: Iterator[Decoded]) -> Decoded | None:
     return next(pages, None)

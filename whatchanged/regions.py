@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -86,7 +87,7 @@ class Difference:
         return {
             "method": self.method,
             "kind": self.kind,
-            "similarity": round(self.similarity, 6),
+            "similarity": rounded_down(self.similarity, 6),
             "note": self.note,
             "regions": [region.record() for region in self.regions],
         }
@@ -160,6 +161,11 @@ def _padded(box: tuple[int, ...], pad: int, shape: tuple[int, ...]) -> tuple[int
     x, y, width, height = map(int, box)
     x0, y0 = max(0, x - pad), max(0, y - pad)
     return x0, y0, min(shape[1], x + width + pad) - x0, min(shape[0], y + height + pad) - y0
+
+
+def rounded_down(similarity: float, digits: int) -> float:
+    """So that 1 means that nothing differs."""
+    return math.floor(similarity * 10**digits + 1e-9) / 10**digits if similarity < 1 else 1.0
 
 
 def region_of(box: Sequence[int], mask: np.ndarray, strength: np.ndarray) -> Region:

@@ -77,16 +77,24 @@ def run(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace, pair: tuple[str, str], output: str | Path | None) -> dict[str, Any]:
     """Compare two files and, if asked, write the picture; returns the record that the JSON holds."""
-    from whatchanged.detection import detect
-    from whatchanged.images import read_pair, write_image
+    from whatchanged.documents import as_record, detect_pages
+    from whatchanged.options import Options
 
-    first, second = read_pair(*pair)
-    found = detect(first, second, **_how(options))
+    found: list[Any] = []
+    drawn: list[Any] = []
+    for page, difference in detect_pages(*pair, Options(**_how(options))):
+        if output and (difference.regions or not drawn):
+            from whatchanged.drawing import draw_page
+
+            drawn = drawn if any(one.regions for one in found) else []  # a page without a difference is shown alone
+            drawn.append(draw_page(page.before, page.after, difference, options.picture or "both"))
+        found.append(difference)
     if output:
-        from whatchanged.drawing import draw_regions
+        from whatchanged.drawing import below_each_other
+        from whatchanged.images import write_image
 
-        write_image(output, draw_regions(first, second, found, options.picture or "both"))
-    return {"before": pair[0], "after": pair[1]} | found.summary()
+        write_image(output, below_each_other(drawn))
+    return {"before": pair[0], "after": pair[1]} | as_record(found)
 
 
 def _how(options: argparse.Namespace) -> dict:
@@ -169,9 +177,15 @@ def _diff_on_dask(options: argparse.Namespace) -> int:
 
 
 def _print(record: dict) -> None:
-    print(f"similarity {record['similarity']:.4f} ({record['method']})")
+    from whatchanged.regions import rounded_down
+
+    print(f"similarity {rounded_down(record['similarity'], 4):.4f} ({record['method']}, {record['kind']})")
     for number, region in enumerate(record["regions"], start=1):
         place = f"x={region['x']} y={region['y']} width={region['width']} height={region['height']}"
-        print(f"{number}: {place} area={region['area']} strength={region['strength']:.2f}")
+        page = f"page={region['page']} " if "pages" in record else ""
+        to = " to x={x} y={y}".format_map(region["after"]) if region["what"] == "moved" else ""
+        print(f"{number}: {page}{region['what']} {place}{to} area={region['area']} strength={region['strength']:.2f}")
     if not record["regions"]:
-        print("no difference")
+        print("no difference" if record["similarity"] == 1 else "no region differs by more than this pair's noise")
+    if record["note"]:
+        print(record["note"])
