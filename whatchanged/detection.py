@@ -11,7 +11,7 @@ import numpy as np
 from whatchanged import images
 from whatchanged.camera import compare_photographs
 from whatchanged.kinds import is_exact, same_rows
-from whatchanged.layout import Layout, lay_out
+from whatchanged.layout import Layout, layout_of
 from whatchanged.options import Options
 from whatchanged.regions import Difference, Region, regions
 from whatchanged.rendered import compare_rendered, lay
@@ -64,7 +64,7 @@ def _kind(before: np.ndarray, after: np.ndarray, how: Options) -> tuple[str, Lay
     exact = how.kind is not None or (one_size and is_exact(before, after))
     if one_size and not exact and not same_rows(before, after):
         return "camera", None
-    layout = lay_out(before, after)
+    layout = layout_of(before, after)
     if exact or is_exact(before, lay(before, after, layout)):
         return ("layout", layout) if layout.is_shifted or how.kind == "layout" else ("exact", in_place)
     return "camera", None

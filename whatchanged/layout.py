@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from whatchanged.rows import Run, apart_by_row, common_rows, full
+from whatchanged.rows import Rows, apart_by_row, common_rows, full
 
 Rect = tuple[int, int, int, int]
 """x, y, width, height."""
@@ -42,7 +42,7 @@ class Layout:
         return bool(self.removed or self.added or any(before != after for before, after in self.pieces))
 
 
-def lay_out(before: np.ndarray, after: np.ndarray) -> Layout:
+def layout_of(before: np.ndarray, after: np.ndarray) -> Layout:
     """Match the rows of two pages by their content, as `diff` does with lines; and the columns of what is left.
 
     Parameters
@@ -156,7 +156,7 @@ class _Parts:
     moved : numbers of the runs that moved while all around them stayed.
     """
 
-    def __init__(self, runs: list[Run], lines: list[np.ndarray], grounds: tuple[int, int]) -> None:
+    def __init__(self, runs: list[Rows], lines: list[np.ndarray], grounds: tuple[int, int]) -> None:
         ends = [*((i, j) for i, j, _ in runs), (len(lines[0]), len(lines[1]))]
         self.runs = [(0, 0, 0), *runs]
         self.gaps = [(k - i - n, m - j - n) for (i, j, n), (k, m) in zip(self.runs, ends, strict=True)]

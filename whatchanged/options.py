@@ -7,7 +7,7 @@ from dataclasses import dataclass
 METHODS = {"tolerant": "Tolerant, the best", "pixel": "Pixel", "ssim": "SSIM", "features": "Features"}
 """Every method by the name that code and commands use, with the one that people read."""
 
-KINDS = ("exact", "layout", "camera")
+PAIR_KINDS = ("exact", "layout", "camera")
 """What a pair of pictures may be: the same rendering, where each pixel counts; a page whose rows moved; photographs,
 scans and whatever else has noise.
 """
@@ -25,7 +25,7 @@ class Options:
     method : one of `METHODS`; "tolerant" is the best in tests.
     align, normalize : register the after image first; remove differences of light first. None: as the method is
         meant, which is yes for "tolerant" and no for the three classic ones.
-    kind : one of `KINDS`; None: the pair says itself what it is. The three classic methods compare as a camera pair.
+    kind : one of `PAIR_KINDS`; None: the pair says itself what it is. To the three classic methods all are "camera".
     motion : what `align` may do: "translation", "euclidean", "affine" or "perspective".
     size : how pictures of different sizes are compared: "pad", each as it is, aligned by what it shows or at the top
         left, so that what only one has is told; "crop", what both have at the top left; "scale", squeezed to the
@@ -60,8 +60,8 @@ class Options:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"method is {self.method!r}: choose one of {', '.join(METHODS)}")
-        if self.kind not in (None, *KINDS):
-            raise ValueError(f"kind is {self.kind!r}: choose one of {', '.join(KINDS)}, or None")
+        if self.kind not in (None, *PAIR_KINDS):
+            raise ValueError(f"kind is {self.kind!r}: choose one of {', '.join(PAIR_KINDS)}, or None")
         if self.size not in SIZES:
             raise ValueError(f"size is {self.size!r}: choose one of {', '.join(SIZES)}")
         if not self.sensitivity > 0:

@@ -64,7 +64,7 @@ class Difference:
     map : float32 array (H, W), 0 to 1: how much each pixel of the compared pictures differs.
     mask : bool array (H, W): the pixels counted as changed.
     alignment : how the after image lies under the before image; None where nobody asked.
-    kind : what kind of pair it is, one of `options.KINDS`.
+    kind : what kind of pair it is, one of `options.PAIR_KINDS`.
     note : in words, what the regions alone do not tell; usually empty.
     """
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 
-Run = tuple[int, int, int]
+Rows = tuple[int, int, int]
 """From which row before, from which row after, how many rows are equal."""
 
 _FEWEST = 3  # rows with something on them that hang together before a shift is believed
@@ -18,7 +18,7 @@ def apart_by_row(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.count_nonzero(first != second, axis=1)
 
 
-def common_rows(first: np.ndarray, second: np.ndarray) -> list[Run]:
+def common_rows(first: np.ndarray, second: np.ndarray) -> list[Rows]:
     """The rows that are equal and in the same order in both, in order."""
     least = min(len(first), len(second))
     head = _leading(apart_by_row(first[:least], second[:least]) == 0)
@@ -42,9 +42,9 @@ def _leading(equal: np.ndarray) -> int:
     return len(equal) if equal.all() else int(np.argmin(equal))
 
 
-def _matches(keys: list[list[int]], blank: set[int]) -> list[Run]:
+def _matches(keys: list[list[int]], blank: set[int]) -> list[Rows]:
     """The rows with equal keys, in the same order in both."""
-    found: list[Run] = []
+    found: list[Rows] = []
     todo = [(0, len(keys[0]), 0, len(keys[1]))]
     while todo:
         a0, a1, b0, b1 = todo.pop()
@@ -94,9 +94,9 @@ def _longest_rising(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return chain[::-1]
 
 
-def _joined(runs: list[Run], lines: np.ndarray) -> list[Run]:
+def _joined(runs: list[Rows], lines: np.ndarray) -> list[Rows]:
     """Runs that follow each other as one; those that moved and hold too little to believe it are left out."""
-    whole: list[Run] = []
+    whole: list[Rows] = []
     for i, j, count in runs:
         if whole and whole[-1][0] + whole[-1][2] == i and whole[-1][1] + whole[-1][2] == j:
             whole[-1] = (whole[-1][0], whole[-1][1], whole[-1][2] + count)

@@ -9,7 +9,7 @@ from typing import Any
 
 from whatchanged.commands.status import DIFFERENT, SAME, TROUBLE, announce, count, refuse_cluster
 from whatchanged.files import write_json
-from whatchanged.options import KINDS, METHODS, SIZES
+from whatchanged.options import METHODS, PAIR_KINDS, SIZES
 
 
 def add(commands: Any) -> None:
@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
     )
     diff.add_argument("--align", action=argparse.BooleanOptionalAction, help="register the after image first")
     kind = "what the pair is: the same rendering, a page whose rows moved, photographs; without it the pair says so"
-    diff.add_argument("--kind", choices=KINDS, help=kind)
+    diff.add_argument("--kind", choices=PAIR_KINDS, help=kind)
     size = (
         "pictures of different sizes: pad, as they are, and what only one has is told (usual); crop, what both have at"
         " the top left; scale, at the smaller size, for a picture of another resolution"
