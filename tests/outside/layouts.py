@@ -122,7 +122,9 @@ def inserted(
     strips, new = pages.document(rng, look, height, dense=dense), new_strips(rng, look, content, rows)
     added = sum(len(one.pixels) for one in new)
     tops = np.cumsum([0, *(len(one.pixels) for one in strips)])
-    last = len(strips) if grows else int(np.searchsorted(tops, height - added, side="right")) - 1
+    # Of a page that does not grow some lines below stay in sight: else the end may as well have been replaced.
+    room = height - added - 5 * look.step
+    last = len(strips) if grows else int(np.searchsorted(tops, room, side="right")) - 1
     at = {"top": int(rng.integers(2)), "middle": int(rng.integers(last // 4, last * 3 // 4 + 1)), "bottom": last}[where]
     kept = [(one, one) for one in strips]
     parts = [*kept[:at], *((None, one) for one in new), *kept[at:]]

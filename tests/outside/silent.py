@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from tests.outside import pages
 from tests.outside.pages import Look
+
+FINE = 6
 
 
 def reencoded(image: np.ndarray, kind: str, quality: int) -> np.ndarray:
@@ -30,14 +32,27 @@ CHANGES = {
 }
 
 
+def fine_line(look: Look, text: str, *, shift: float = 0.0, bold: bool = False) -> np.ndarray:
+    """A line of text with edges wherever they fall: drawn six times as large, then averaged."""
+    large = Image.new("L", (FINE * look.width, FINE * look.step))
+    place = (FINE * look.margin + round(FINE * shift), FINE * (look.step - look.px) // 2 - FINE * look.px // 10)
+    ImageDraw.Draw(large).text(place, text, font=pages.font(FINE * look.px, bold), fill=255)
+    inked = np.asarray(large.reduce(FINE))[..., None] / 255
+    return np.rint(inked * look.ink + (1 - inked) * look.paper).astype(np.uint8)
+
+
 def set_again(
-    seed: int, look: Look | None = None, rows: int = 24, shift: float = 1 / 3
+    seed: int, look: Look | None = None, rows: int = 24, shift: float = 1 / 3, *, fine: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A page of text, and the same text drawn anew a part of a pixel to the right."""
+    """A page of text, and the same text drawn anew a part of a pixel to the right.
+
+    Not `fine`, each letter is set on a whole pixel: some are a pixel further on, the others where they were.
+    """
     rng, look = np.random.default_rng((seed, 7)), look or Look(900, int(np.random.default_rng(seed).integers(12, 26)))
     texts = [pages.sentence(rng, max(4, pages.letters(look) - int(rng.integers(0, 20)))) for _ in range(rows)]
+    draw = fine_line if fine else pages.line
     first, second = (
-        np.concatenate([pages.line(look, text, shift=by, bold=i % 7 == 0) for i, text in enumerate(texts)])
+        np.concatenate([draw(look, text, shift=by, bold=i % 7 == 0) for i, text in enumerate(texts)])
         for by in (0.0, shift)
     )
     return first, second

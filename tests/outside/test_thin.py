@@ -78,7 +78,7 @@ def test_the_color_of_a_rule():
 @pytest.mark.parametrize("ground", ["page", "motorcycle"])
 def test_another_hue_of_the_same_gray(method, ground):
     old, new = (180, 60, 60), (60, 92, 209)
-    before = page(pages.blank(LOOK, 160)) if ground == "page" else scene(ground, (640, 480))
+    before = page(pages.blank(LOOK, 160)) if ground == "page" else scene(ground, (640, 480)).copy()
     after = before.copy()
     cv2.ellipse(before, (300, 300), (40, 28), 0, 0, 360, old, -1)
     cv2.ellipse(after, (300, 300), (40, 28), 0, 0, 360, new, -1)
