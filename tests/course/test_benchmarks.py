@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 
 import nbformat
+import pytest
 from nbformat import v4
 from support import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
+import outside
 import parts
 import tables
 import whole_course
+from outside_figures import Figure
 
 
 def test_the_texts_that_nbval_compares_and_no_others_as_it_sanitizes_them(tmp_path):
@@ -47,3 +50,26 @@ def test_seconds_are_the_best_of_some_rounds_unless_one_took_too_long(monkeypatc
     assert tables.seconds(lambda: None, 3) == (2, 0.5)
     clock = iter([0, 5])
     assert tables.seconds(lambda: None, 3, patience=4) == (5, 0)
+
+
+def test_a_figure_is_good_where_its_bound_is_met():
+    assert Figure("one", 0.95, ">= 0.95").good
+    assert not Figure("one", 0.06, "<= 0.05").good
+    assert Figure("one", 7).good
+
+
+def test_the_figures_asked_of_detect_are_printed_beside_the_bounds(monkeypatch, capsys):
+    def section(sizes):
+        """Two figures."""
+        yield Figure("met", sizes.pairs, ">= 3")
+        yield Figure("not met", 0.5, ">= 0.9", ["pair 7"])
+
+    monkeypatch.setitem(outside.SECTIONS, "short", section)
+    assert outside.main(["short", "--pairs", "4", "--misses"]) == 1
+    said = capsys.readouterr().out
+    assert "short: Two figures." in said
+    assert "ok  met" in said
+    assert "BAD not met" in said
+    assert "pair 7" in said
+    with pytest.raises(SystemExit):
+        outside.main(["nothing"])
