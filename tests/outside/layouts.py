@@ -144,9 +144,10 @@ def edited_below(rng: np.random.Generator, sheet: str) -> Edited:
     middle = int(np.searchsorted(tops, height // 2))
     parts: list[Part] = [(one, one) for one in strips]
     room = pages.letters(look)
-    old, new = (
-        Strip(pages.line(look, f"{'Total of all items due:':<24}{int(v)}.00")) for v in rng.choice(9000, 2, False)
-    )
+    # Every digit differs: where some stay, two boxes are as right as one.
+    digits = rng.integers(0, 10, 4)
+    numbers = ("".join(map(str, one)) for one in (digits, (digits + 5) % 10))
+    old, new = (Strip(pages.line(look, f"Total of all items due: {number}.00")) for number in numbers)
     at, wide = int(rng.integers(1, middle // 2 + 1)), pages.sentence(rng, room // 2)
     parts[middle:middle] = [(old, new)]
     parts[at:at] = [(None, Strip(pages.line(look, wide)))]
