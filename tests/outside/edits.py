@@ -185,7 +185,8 @@ def _happens(rng, pair, what: str, size: float, stuff: str, free) -> tuple[np.nd
     elif what == "recolored":
         if rng.random() < 0.5:  # a part of the photograph itself
             first = replace(first, paint=np.ascontiguousarray(before[y : y + height, x : x + width]))
-            if first.paint.shape[:2] != first.coverage.shape:
+            # On a plain wall another color of a part is a stain that was added.
+            if first.paint.shape[:2] != first.coverage.shape or first.paint.std(axis=(0, 1)).max() < 14:
                 return None
         second = replace(first, paint=_other_colors(rng, first.paint))
     elif what == "replaced":
