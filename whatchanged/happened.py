@@ -1,0 +1,176 @@
+"""What happened to each region: added, removed, moved, recolored, replaced or resized."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from whatchanged.evidence import Cut, cut_out, measured, shift_within, size_within
+from whatchanged.regions import Region, strongest_first
+
+MATCHES = 400  # most pairs of regions that are laid on each other to see whether one thing moved
+_EACH = 4  # and most of those for one region
+_LOOKED_AT = 64  # pixels along the longer side at which two regions are laid on each other
+
+# Fitted by benchmarks/happened.py on edited photographs and pages, see there.
+_LEAN = np.array([0.48, 0.80, 0.17, 0.44])
+_ONE_SIDED = np.array([0.89, -0.57, -0.53, 0.37, -1.00, -2.65, -2.35, -1.95, -1.65, 0.46, -3.06])
+_RECOLORED = np.array([0.09, -0.91, -1.23, -0.02, 0.33, -0.67, 8.40, 3.52, 2.08, 0.35, 2.39])
+_ONE_SIDED_BIAS, _RECOLORED_BIAS = 2.07, -9.65
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A region, what was measured on it, and by how much more it stands out before than after."""
+
+    region: Region
+    cut: Cut
+    side: float
+
+
+def what_happened(before: np.ndarray, after: np.ndarray, found: list[Region], mask: np.ndarray) -> list[Region]:
+    """The regions with what happened there, and where it is in the picture after.
+
+    Parameters
+    ----------
+    before, after : uint8 arrays (H, W, 3), RGB, the second one laid under the first and in its light: what did not
+        change agrees up to noise.
+    found : the regions, in pixels of both pictures.
+    mask : bool array (H, W): the changed pixels.
+
+    Returns
+    -------
+    list of Region
+        Strongest first. `what` is one of `regions.HAPPENED`; `after` is a box in pixels of `after` as given here. Two
+        regions that show the same thing here before and there after become one, "moved", with the area of both and the
+        greater strength; where nothing but the changes differs, so do regions that are fragments of one thing, such as
+        the four corners at which a disk and a cross differ. Where a thing moved or was resized, `x`, `y`, `width` and
+        `height` are its box before, `after` its box after.
+    """
+    exact = _is_exact(before, after, mask)
+    told = [_look(before, after, region, mask, exact) for region in found]
+    return strongest_first(_paired(before, after, told, mask))
+
+
+def _is_exact(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> bool:
+    """Whether the pixels that do not count as changed are equal, but for a hundredth; every seventh is looked at."""
+    apart = cv2.absdiff(np.ascontiguousarray(before.reshape(-1, 3)[::7]), np.ascontiguousarray(after.reshape(-1, 3)[::7]))
+    kept = ~mask.reshape(-1)[::7]
+    return bool((apart.max(axis=1)[kept] > 0).mean() < 0.01) if kept.any() else True
+
+
+def _look(before: np.ndarray, after: np.ndarray, region: Region, mask: np.ndarray, exact: bool) -> _Told:
+    cut = cut_out(before, after, region.box, mask)
+    sides, same = measured(cut)
+    what, side = _likeliest(sides, same), float(sides[:3].sum())
+    region = replace(region, what=what, after=region.box)
+    if not cut.own.any():
+        return _Told(region, cut, side)
+    (dx, dy), share, weaker = shift_within(cut, 12)
+    if share > (0.88 if exact else 0.45) and weaker > (0.5 if exact else 0.27):
+        return _Told(_moved_by(region, (dx / cut.factor, dy / cut.factor)), cut, 0.0)
+    if same[6] < 0.6:
+        share, factor, box = size_within(cut)
+        if share > (0.6 if exact else 0.5):
+            return _Told(_resized(region, cut, factor, box), cut, 0.0)
+    return _Told(region, cut, side)
+
+
+def _moved_by(region: Region, shift: tuple[float, float]) -> Region:
+    """Old and new place of a thing by its shift: together they are the region."""
+    dx, dy = shift
+    width, height = max(1, round(region.width - abs(dx))), max(1, round(region.height - abs(dy)))
+    x, y = round(region.x + max(0.0, -dx)), round(region.y + max(0.0, -dy))
+    there = (round(x + dx), round(y + dy), width, height)
+    return replace(region, what="moved", x=x, y=y, width=width, height=height, after=there)
+
+
+def _resized(region: Region, cut: Cut, factor: float, box: tuple[float, float, float, float]) -> Region:
+    """The region is the larger of the two sizes."""
+    x, y, _, _ = cv2.boundingRect(cut.own)
+    left, top = region.x + (box[0] - x) / cut.factor, region.y + (box[1] - y) / cut.factor
+    small = (round(left), round(top), max(1, round(box[2] / cut.factor)), max(1, round(box[3] / cut.factor)))
+    if factor < 1:
+        return replace(region, what="resized", after=small)
+    return replace(region, what="resized", x=small[0], y=small[1], width=small[2], height=small[3], after=region.box)
+
+
+def _likeliest(sides: np.ndarray, same: np.ndarray) -> str:
+    """Added, removed, recolored or replaced, by a multinomial logistic regression on `evidence.measured`."""
+    lean, whole = float(sides @ _LEAN), float(same @ _ONE_SIDED + _ONE_SIDED_BIAS)
+    scores = {
+        "removed": whole + lean,
+        "added": whole - lean,
+        "recolored": float(same @ _RECOLORED + _RECOLORED_BIAS),
+        "replaced": 0.0,
+    }
+    return max(scores, key=lambda what: scores[what])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# One thing, two regions
+
+
+def _paired(before: np.ndarray, after: np.ndarray, told: list[_Told], mask: np.ndarray) -> list[Region]:
+    """Regions that show one thing, here before and there after, as one."""
+    went = [i for i, one in enumerate(told) if one.side > 0 and one.region.what in ("removed", "replaced", "added")]
+    came = [i for i, one in enumerate(told) if one.side < 0 and one.region.what in ("removed", "replaced", "added")]
+    taken: set[int] = set()
+    moved: list[Region] = []
+    matches = [
+        (_match(before, after, told[i].region, told[j].region, mask), i, j) for i, j in _alike(told, went, came)
+    ]
+    for share, i, j in sorted(matches, reverse=True):
+        if share > 0.5 and not {i, j} & taken:
+            taken |= {i, j}
+            first, second = told[i].region, told[j].region
+            strength = max(first.strength, second.strength)
+            area = first.area + second.area
+            moved.append(replace(first, what="moved", area=area, strength=strength, after=second.box))
+    return moved + [one.region for i, one in enumerate(told) if i not in taken]
+
+
+def _alike(told: list[_Told], went: list[int], came: list[int]) -> list[tuple[int, int]]:
+    """The pairs that are about as large and of about one color, the likeliest first, at most `MATCHES`."""
+    if not went or not came:
+        return []
+    sizes = np.array([(one.region.width, one.region.height) for one in told], float)
+    gone = np.array([told[i].cut.before[told[i].cut.own > 0].mean(axis=0) for i in went])
+    new = np.array([told[j].cut.after[told[j].cut.own > 0].mean(axis=0) for j in came])
+    colors = np.linalg.norm(gone[:, None] - new, axis=2)
+    larger = np.maximum(sizes[went][:, None], sizes[came])
+    apart = np.abs(sizes[went][:, None] - sizes[came])
+    fits = (apart <= np.maximum(4, 0.25 * larger)).all(axis=2) & (colors < 60)
+    cost = np.where(fits, colors / 60 + (apart / larger).sum(axis=2), np.inf)
+    order = np.argsort(cost, axis=1, kind="stable")[:, :_EACH]
+    pairs = [(cost[a, b], went[a], came[b]) for a in range(len(went)) for b in order[a] if np.isfinite(cost[a, b])]
+    return [(i, j) for _, i, j in sorted(pairs)[:MATCHES]]
+
+
+def _match(before: np.ndarray, after: np.ndarray, gone: Region, new: Region, mask: np.ndarray) -> float:
+    """How much of what went away in one region is found in the other one after: the share of its change, at most 1."""
+    x, y, width, height = gone.box
+    slack = max(3, round(0.15 * max(width, height)))
+    left = round(new.x + new.width / 2 - width / 2) - slack
+    top = round(new.y + new.height / 2 - height / 2) - slack
+    size = (width + 2 * slack, height + 2 * slack)
+    part = cv2.getRectSubPix(after, size, (left + (size[0] - 1) / 2, top + (size[1] - 1) / 2))
+    window = np.s_[y : y + height, x : x + width]
+    thing, there = before[window], after[window]
+    weights = cv2.morphologyEx(mask[window].astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) * 255
+    factor = min(1.0, _LOOKED_AT / max(size))
+    if factor < 1:
+        thing, there, weights, part = (
+            cv2.resize(one, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+            for one in (thing, there, weights, part)
+        )
+    thing, there, part = (cv2.GaussianBlur(one.astype(np.float32), (0, 0), 0.8) for one in (thing, there, part))
+    shown = np.dstack([(weights > 100).astype(np.float32)] * 3)
+    change = float((((thing - there) * shown) ** 2).sum())
+    if change <= 0 or part.shape[0] < thing.shape[0] or part.shape[1] < thing.shape[1]:
+        return 0.0
+    return 1 - float(cv2.matchTemplate(part, thing, cv2.TM_SQDIFF, mask=shown).min()) / change
