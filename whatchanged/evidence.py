@@ -10,6 +10,7 @@ import numpy as np
 
 _LONGEST = 72  # pixels of a window along its longer side; larger ones are looked at from farther away
 _PLAIN = 2.0  # gray levels that are added to both sides of a ratio, so that noise over noise is no evidence
+_CLIMBS = 12  # steps of a pixel from a likely shift to the best one
 
 Shift = tuple[int, int]
 
@@ -217,17 +218,32 @@ def shift_within(cut: Cut, tolerance: float) -> tuple[Shift, float, float]:
     share : of the changed pixels, 0 to 1, that the shift explains.
     weaker : the lesser of the share that shows what went away and of that which shows what came.
     """
-    best, best_value = ((0, 0), 0.0, 0.0), 0.0
-    own = cut.own > 0
-    for shift in _likely(cut):
-        went, came = _reappears(cut, shift, tolerance)
-        share, weaker = float((went | came)[own].mean()), float(min(went[own].mean(), came[own].mean()))
-        if share + weaker / 2 > best_value:
-            best, best_value = (shift, share, weaker), share + weaker / 2
-    return best
+    tried: dict[Shift, tuple[float, float]] = {}
+
+    def value(shift: Shift) -> float:
+        if shift not in tried:
+            tried[shift] = _shares(cut, shift, tolerance)
+        return tried[shift][0] + tried[shift][1] / 2
+
+    starts = sorted(_likely(cut), key=value, reverse=True)[:2]
+    for best in (shift for start in starts if value(start) > 0.3 for shift in (start, (-start[0], -start[1]))):
+        for _ in range(_CLIMBS):
+            around = [(best[0] + dx, best[1] + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
+            up = max(around, key=value)
+            if value(up) <= value(best):
+                break
+            best = up
+    # A step of a pixel aside is no move: the edges of whatever changed would explain it.
+    found = max((one for one in tried if max(map(abs, one)) > 1), key=value, default=(0, 0))
+    return found, *tried.get(found, (0.0, 0.0))
 
 
-def _likely(cut: Cut, most: int = 6) -> list[Shift]:
+def _shares(cut: Cut, shift: Shift, tolerance: float) -> tuple[float, float]:
+    went, came = (one[cut.own > 0] for one in _reappears(cut, shift, tolerance))
+    return float((went | came).mean()), float(min(went.mean(), came.mean()))
+
+
+def _likely(cut: Cut, most: int = 8) -> list[Shift]:
     """Shifts at which the change is most unlike itself, in both directions."""
     change = (cut.after - cut.before) * cut.own[..., None]
     height, width = cut.own.shape
@@ -278,25 +294,31 @@ def size_within(cut: Cut) -> tuple[float, float, tuple[float, float, float, floa
     best = (-1.0, 1.0, (0.0, 0.0, 0.0, 0.0))
     for larger, smaller, grows in ((cut.before, cut.after, False), (cut.after, cut.before, True)):
         large, small = larger[window], smaller[window]
-        for factor in np.geomspace(0.42, 0.92, 12):
-            found = _smaller(large, small, shape, float(factor))
-            if found is not None and found[0] > best[0]:
-                left, top = x0 + found[1] + (x - x0) * factor, y0 + found[2] + (y - y0) * factor
-                box = (left, top, width * factor, height * factor)
-                best = (found[0], 1 / factor if grows else factor, box)
+        # A tenth apart, then between: stripes are found only at their own width.
+        factors, step = list(np.geomspace(0.42, 0.92, 12)), 1.037
+        for _ in range(3):
+            shares = {factor: _smaller(large, small, shape, factor) for factor in factors}
+            factor = max(shares, key=lambda one: shares[one][0])
+            if shares[factor][0] > best[0]:
+                share, column, row = shares[factor]
+                box = (x0 + column + (x - x0) * factor, y0 + row + (y - y0) * factor, width * factor, height * factor)
+                best = (share, 1 / factor if grows else factor, box)
+            if shares[factor][0] < 0.2:
+                break
+            factors, step = [factor / step, factor * step], step**0.5
     return best
 
 
-def _smaller(large: np.ndarray, small: np.ndarray, shape: np.ndarray, factor: float) -> tuple[float, int, int] | None:
-    """The share of its variance that is found, and where, near the middle; None where it gets too small to tell."""
+def _smaller(large: np.ndarray, small: np.ndarray, shape: np.ndarray, factor: float) -> tuple[float, int, int]:
+    """The share of its variance that is found, and where, near the middle; -1 where it gets too small to tell."""
     height, width = large.shape[:2]
     size = (round(width * factor), round(height * factor))
     if min(size) < 5 or size[0] >= width or size[1] >= height:
-        return None
+        return -1.0, 0, 0
     scaled = cv2.resize(large, size, interpolation=cv2.INTER_AREA)
     weights = (cv2.resize(shape, size, interpolation=cv2.INTER_AREA) > 0.5).astype(np.float32)
     if np.count_nonzero(weights) < 36:
-        return None
+        return -1.0, 0, 0
     slack = max(1, round(0.12 * max(height, width)))
     left, top = (width - size[0]) // 2, (height - size[1]) // 2
     x0, y0 = max(0, left - slack), max(0, top - slack)

@@ -53,7 +53,7 @@ def what_happened(before: np.ndarray, after: np.ndarray, found: list[Region], ma
     """
     exact = _is_exact(before, after, mask)
     told = [_look(before, after, region, mask, exact) for region in found]
-    return strongest_first(_paired(before, after, told, mask))
+    return strongest_first(_paired(before, after, told, mask, exact))
 
 
 def _is_exact(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> bool:
@@ -71,7 +71,8 @@ def _look(before: np.ndarray, after: np.ndarray, region: Region, mask: np.ndarra
     if not cut.own.any():
         return _Told(region, cut, side)
     (dx, dy), share, weaker = shift_within(cut, 12)
-    if share > (0.88 if exact else 0.45) and weaker > (0.5 if exact else 0.27):
+    least = (0.45, 0.27) if not exact else (0.93, 0.5) if cut.factor == 1 else (0.86, 0.4)
+    if share > least[0] and weaker > least[1]:
         return _Told(_moved_by(region, (dx / cut.factor, dy / cut.factor)), cut, 0.0)
     if same[6] < 0.6:
         share, factor, box = size_within(cut)
@@ -115,14 +116,16 @@ def _likeliest(sides: np.ndarray, same: np.ndarray) -> str:
 # One thing, two regions
 
 
-def _paired(before: np.ndarray, after: np.ndarray, told: list[_Told], mask: np.ndarray) -> list[Region]:
+def _paired(
+    before: np.ndarray, after: np.ndarray, told: list[_Told], mask: np.ndarray, exact: bool
+) -> list[Region]:
     """Regions that show one thing, here before and there after, as one."""
     went = [i for i, one in enumerate(told) if one.side > 0 and one.region.what in ("removed", "replaced", "added")]
     came = [i for i, one in enumerate(told) if one.side < 0 and one.region.what in ("removed", "replaced", "added")]
     taken: set[int] = set()
     moved: list[Region] = []
     matches = [
-        (_match(before, after, told[i].region, told[j].region, mask), i, j) for i, j in _alike(told, went, came)
+        (_match(before, after, told[i].region, told[j].region, mask, exact), i, j) for i, j in _alike(told, went, came)
     ]
     for share, i, j in sorted(matches, reverse=True):
         if share > 0.5 and not {i, j} & taken:
@@ -144,23 +147,40 @@ def _alike(told: list[_Told], went: list[int], came: list[int]) -> list[tuple[in
     colors = np.linalg.norm(gone[:, None] - new, axis=2)
     larger = np.maximum(sizes[went][:, None], sizes[came])
     apart = np.abs(sizes[went][:, None] - sizes[came])
-    fits = (apart <= np.maximum(4, 0.25 * larger)).all(axis=2) & (colors < 60)
-    cost = np.where(fits, colors / 60 + (apart / larger).sum(axis=2), np.inf)
+    fits = (apart <= np.maximum(4, 0.25 * larger)).all(axis=2) & (colors < 90)
+    cost = np.where(fits, colors / 90 + (apart / larger).sum(axis=2), np.inf)
     order = np.argsort(cost, axis=1, kind="stable")[:, :_EACH]
     pairs = [(cost[a, b], went[a], came[b]) for a in range(len(went)) for b in order[a] if np.isfinite(cost[a, b])]
     return [(i, j) for _, i, j in sorted(pairs)[:MATCHES]]
 
 
-def _match(before: np.ndarray, after: np.ndarray, gone: Region, new: Region, mask: np.ndarray) -> float:
-    """How much of what went away in one region is found in the other one after: the share of its change, at most 1."""
+def _match(before: np.ndarray, after: np.ndarray, gone: Region, new: Region, mask: np.ndarray, exact: bool) -> float:
+    """How surely what went away in one region is what came in the other one: at most 1; 0 where the shapes differ."""
+    if exact and max(abs(gone.width - new.width), abs(gone.height - new.height)) > 1:
+        return 0.0
+    shapes = [
+        cv2.resize(mask[y : y + height, x : x + width].astype(np.float32), (32, 32), interpolation=cv2.INTER_AREA)
+        for x, y, width, height in (gone.box, new.box)
+    ]
+    alike = float(np.minimum(*shapes).sum() / np.maximum(*shapes).sum())
+    if alike < (0.9 if exact else 0.75):
+        return 0.0
+    there, back = _found(before, after, gone, new, mask), _found(after, before, new, gone, mask)
+    return (there + back) / 2 if min(there, back) > 0.3 else 0.0
+
+
+def _found(first: np.ndarray, second: np.ndarray, gone: Region, new: Region, mask: np.ndarray) -> float:
+    """How much of what only the first picture shows in a region is found in the other region of the second one: the
+    share of the change there, at most 1. What light the alignment left, a gain, is no difference.
+    """
     x, y, width, height = gone.box
     slack = max(3, round(0.15 * max(width, height)))
     left = round(new.x + new.width / 2 - width / 2) - slack
     top = round(new.y + new.height / 2 - height / 2) - slack
     size = (width + 2 * slack, height + 2 * slack)
-    part = cv2.getRectSubPix(after, size, (left + (size[0] - 1) / 2, top + (size[1] - 1) / 2))
+    part = cv2.getRectSubPix(second, size, (left + (size[0] - 1) / 2, top + (size[1] - 1) / 2))
     window = np.s_[y : y + height, x : x + width]
-    thing, there = before[window], after[window]
+    thing, there = first[window], second[window]
     weights = cv2.morphologyEx(mask[window].astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) * 255
     factor = min(1.0, _LOOKED_AT / max(size))
     if factor < 1:
@@ -173,4 +193,7 @@ def _match(before: np.ndarray, after: np.ndarray, gone: Region, new: Region, mas
     change = float((((thing - there) * shown) ** 2).sum())
     if change <= 0 or part.shape[0] < thing.shape[0] or part.shape[1] < thing.shape[1]:
         return 0.0
-    return 1 - float(cv2.matchTemplate(part, thing, cv2.TM_SQDIFF, mask=shown).min()) / change
+    _, _, (column, row), _ = cv2.minMaxLoc(cv2.matchTemplate(part, thing, cv2.TM_SQDIFF, mask=shown))
+    same = part[row : row + thing.shape[0], column : column + thing.shape[1]]
+    gain = float((same * thing * shown).sum() / max(float((thing * thing * shown).sum()), 1.0))
+    return 1 - float((((same - np.clip(gain, 0.7, 1.4) * thing) * shown) ** 2).sum()) / change
