@@ -15,12 +15,11 @@ _EACH = 4  # and most of those for one region
 _LOOKED_AT = 64  # pixels along the longer side at which two regions are laid on each other
 
 # Fitted by benchmarks/happened.py on edited photographs and pages, see there.
-_LEAN = np.array([0.48, 0.80, 0.17, 0.44])
-_ONE_SIDED = np.array([0.89, -0.57, -0.53, 0.37, -1.00, -2.65, -2.35, -1.95, -1.65, 0.46, -3.06])
-_RECOLORED = np.array([0.09, -0.91, -1.23, -0.02, 0.33, -0.67, 8.40, 3.52, 2.08, 0.35, 2.39])
-_ONE_SIDED_BIAS, _RECOLORED_BIAS = 2.07, -9.65
-
-Box = tuple[int, int, int, int]
+_LEAN = np.array([0.63, 0.92])
+_ONE_SIDED = np.array([0.71, -0.57, -0.99, -2.67, -2.79, -2.07, -1.55, -0.96])
+_RECOLORED = np.array([-0.37, -1.05, 0.58, -0.74, 8.35, 4.29, 1.17, 1.69])
+_ONE_SIDED_BIAS, _RECOLORED_BIAS = 2.09, -8.89
+_SURE = (2.0, 1.0)  # scores of one-sided and recolored above which no thing is looked for that moved or was resized
 
 
 @dataclass(frozen=True)
@@ -66,18 +65,19 @@ def _is_exact(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> bool:
 def _look(before: np.ndarray, after: np.ndarray, region: Region, mask: np.ndarray, exact: bool) -> _Told:
     cut = cut_out(before, after, region.box, mask)
     sides, same = measured(cut)
-    what, side = _likeliest(sides, same), float(sides[:3].sum())
+    scores = _scores(sides, same)
+    one_sided = max(scores["added"], scores["removed"])
+    what, side = max(scores, key=lambda one: scores[one]), float(sides.sum())
     region = replace(region, what=what, after=region.box)
-    if not cut.own.any():
+    if one_sided > _SURE[0] or scores["recolored"] > _SURE[1] or not cut.own.any():
         return _Told(region, cut, side)
     (dx, dy), share, weaker = shift_within(cut, 12)
     least = (0.45, 0.27) if not exact else (0.93, 0.5) if cut.factor == 1 else (0.86, 0.4)
     if share > least[0] and weaker > least[1]:
         return _Told(_moved_by(region, (dx / cut.factor, dy / cut.factor)), cut, 0.0)
-    if same[6] < 0.6:
-        share, factor, box = size_within(cut)
-        if share > (0.6 if exact else 0.5):
-            return _Told(_resized(region, cut, factor, box), cut, 0.0)
+    share, factor, box = size_within(cut)
+    if share > (0.6 if exact else 0.5):
+        return _Told(_resized(region, cut, factor, box), cut, 0.0)
     return _Told(region, cut, side)
 
 
@@ -100,16 +100,11 @@ def _resized(region: Region, cut: Cut, factor: float, box: tuple[float, float, f
     return replace(region, what="resized", x=small[0], y=small[1], width=small[2], height=small[3], after=region.box)
 
 
-def _likeliest(sides: np.ndarray, same: np.ndarray) -> str:
-    """Added, removed, recolored or replaced, by a multinomial logistic regression on `evidence.measured`."""
+def _scores(sides: np.ndarray, same: np.ndarray) -> dict[str, float]:
+    """How likely each of four is, against "replaced": a multinomial logistic regression on `evidence.measured`."""
     lean, whole = float(sides @ _LEAN), float(same @ _ONE_SIDED + _ONE_SIDED_BIAS)
-    scores = {
-        "removed": whole + lean,
-        "added": whole - lean,
-        "recolored": float(same @ _RECOLORED + _RECOLORED_BIAS),
-        "replaced": 0.0,
-    }
-    return max(scores, key=lambda what: scores[what])
+    recolored = float(same @ _RECOLORED + _RECOLORED_BIAS)
+    return {"removed": whole + lean, "added": whole - lean, "recolored": recolored, "replaced": 0.0}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
