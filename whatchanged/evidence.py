@@ -1,4 +1,4 @@
-"""What a region of two pictures tells: in which of the two a thing stands there, and whether it is the same thing."""
+"""What a region of two pictures tells: in which of them a thing stands there, and whether it has other colors."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ import numpy as np
 
 _LONGEST = 72  # pixels of a window along its longer side; larger ones are looked at from farther away
 _PLAIN = 2.0  # gray levels that are added to both sides of a ratio, so that noise over noise is no evidence
-_CLIMBS = 12  # steps of a pixel from a likely shift to the best one
-
-Shift = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -106,11 +103,13 @@ def measured(cut: Cut) -> tuple[np.ndarray, np.ndarray]:
     pictures = (cut.before, cut.after)
     if not ring.any():  # the whole picture changed
         ring = own
-    values = [(_across(image, area), _apart(image[inner], image[ring])) for image in pictures]
-    first, second = np.array(values) + _PLAIN
+    both = np.concatenate(pictures, axis=2)
+    apart = [_apart(image[inner], image[ring]) for image in pictures]
+    values = np.column_stack([_across(both, area), apart])
+    first, second = values + _PLAIN
     sides = np.log(first / second)
     wide = cv2.dilate(area, disk(3))
-    around = (_across(cut.before, wide) + _across(cut.after, wide)) / 2
+    around = float(_across(both, wide).mean())
     contrast = np.log(min(first[0], second[0]) / (around + _PLAIN))
     # Colors around are compared with their neighbors but one, as these are no nearer than those inside.
     scatter = [_apart(image[ring][::2], image[ring][1::2]) if np.count_nonzero(ring) > 1 else 0.0 for image in pictures]
@@ -126,25 +125,29 @@ def measured(cut: Cut) -> tuple[np.ndarray, np.ndarray]:
         abs(_correlation(*(one[inner] for one in detail))),
         _correlation(*(one[inner] for one in edges)),
         _correlation(*(one[near] for one in edges)),
-        _explained(*(image[near] for image in pictures), weights),
+        _explained(cut.before[near], cut.after[near], weights),
     ]
     return sides, np.array(same)
 
 
-def _across(image: np.ndarray, area: np.ndarray) -> float:
-    """The contrast across the outline of an area: the median of what lies just inside against just outside."""
+def _across(both: np.ndarray, area: np.ndarray) -> np.ndarray:
+    """The contrast across the outline of an area, in each of two pictures, float (h, w, 6): the median of what lies
+    just inside against just outside.
+    """
     inside = cv2.erode(area, disk(1))
     inside = (inside if inside.any() else area).astype(np.float32)
     outside = 1 - cv2.dilate(area, disk(1)).astype(np.float32)
-    near, weights = [], []
-    for part in (inside, outside):
-        weight = cv2.GaussianBlur(part, (0, 0), 1.5)
-        near.append(cv2.GaussianBlur(image * part[..., None], (0, 0), 1.5) / np.maximum(weight, 1e-3)[..., None])
-        weights.append(weight > 0.02)
-    line = (cv2.morphologyEx(area, cv2.MORPH_GRADIENT, disk(1)) > 0) & weights[0] & weights[1]
+    line = cv2.morphologyEx(area, cv2.MORPH_GRADIENT, disk(1)) > 0
+    weights = [cv2.GaussianBlur(part, (9, 9), 1.5) for part in (inside, outside)]
+    line &= (weights[0] > 0.02) & (weights[1] > 0.02)
     if not line.any():
-        return 0.0
-    return float(np.median(np.linalg.norm(near[0][line] - near[1][line], axis=1)))
+        return np.zeros(2)
+    first, second = (
+        cv2.GaussianBlur(both * part[..., None], (9, 9), 1.5)[line] / weight[line][:, None]
+        for part, weight in zip((inside, outside), weights, strict=True)
+    )
+    squares = ((first - second) ** 2).reshape(-1, 2, 3).sum(axis=2)
+    return np.sqrt(np.median(squares, axis=0))
 
 
 def _apart(inside: np.ndarray, around: np.ndarray) -> float:
@@ -170,148 +173,12 @@ def _correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 def _explained(first: np.ndarray, second: np.ndarray, weights: np.ndarray) -> float:
     """How much of the variance of either an affine map of the other one's colors explains: the lesser, 0 to 1."""
-    root, shares = np.sqrt(weights)[:, None], []
-    for source, target in ((first, second), (second, first)):
-        known = np.column_stack([source, np.ones(len(source))]) * root
-        target = (target - np.average(target, axis=0, weights=weights)) * root
+    total, root = float(weights.sum()), np.sqrt(weights)[:, None].astype(np.float32)
+    first, second = ((one - weights @ one / total) * root for one in (first, second))
+    across, shares = first.T @ second, []
+    for source, target, mixed in ((first, second, across), (second, first, across.T)):
         # The ridge, a gray level squared, keeps noise in one color from passing for a map.
-        squares = known.T @ known + np.eye(4) * weights.sum()
-        left = target - known @ np.linalg.solve(squares, known.T @ target)
-        shares.append(1 - (left**2).sum() / max((target**2).sum(), 1e-6))
+        found = np.linalg.solve(source.T @ source + np.eye(3) * total, mixed)
+        left = ((target - source @ found) ** 2).sum()
+        shares.append(1 - float(left) / max(float((target**2).sum()), 1e-6))
     return float(np.clip(min(shares), 0, 1))
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Is it the same thing, elsewhere or of another size?
-
-
-def shift_within(cut: Cut, tolerance: float) -> tuple[Shift, float, float]:
-    """By how much one thing moved, whose old and new place both lie in the region.
-
-    What was added less what went away is the thing twice, with opposite signs, so its correlation with itself has a
-    minimum at the shift; or, where a plain thing overlaps its old place and only two crescents differ, at the shift
-    from crescent to crescent, which together with the size of the region gives that of the thing.
-
-    Parameters
-    ----------
-    tolerance : gray levels by which the same thing may differ.
-
-    Returns
-    -------
-    shift : (dx, dy) in pixels of the cut; (0, 0) where there is none.
-    share : of the changed pixels, 0 to 1, that the shift explains.
-    weaker : the lesser of the share that shows what went away and of that which shows what came.
-    """
-    tried: dict[Shift, tuple[float, float]] = {}
-
-    def value(shift: Shift) -> float:
-        if shift not in tried:
-            tried[shift] = _shares(cut, shift, tolerance)
-        return tried[shift][0] + tried[shift][1] / 2
-
-    starts = sorted(_likely(cut), key=value, reverse=True)[:2]
-    for best in (shift for start in starts if value(start) > 0.3 for shift in (start, (-start[0], -start[1]))):
-        for _ in range(_CLIMBS):
-            around = [(best[0] + dx, best[1] + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
-            up = max(around, key=value)
-            if value(up) <= value(best):
-                break
-            best = up
-    # A step of a pixel aside is no move: the edges of whatever changed would explain it.
-    found = max((one for one in tried if max(map(abs, one)) > 1), key=value, default=(0, 0))
-    return found, *tried.get(found, (0.0, 0.0))
-
-
-def _shares(cut: Cut, shift: Shift, tolerance: float) -> tuple[float, float]:
-    went, came = (one[cut.own > 0] for one in _reappears(cut, shift, tolerance))
-    return float((went | came).mean()), float(min(went.mean(), came.mean()))
-
-
-def _likely(cut: Cut, most: int = 8) -> list[Shift]:
-    """Shifts at which the change is most unlike itself, in both directions."""
-    change = (cut.after - cut.before) * cut.own[..., None]
-    height, width = cut.own.shape
-    spectrum = np.fft.rfft2(change, (2 * height, 2 * width), axes=(0, 1))
-    alike = np.fft.irfft2((np.abs(spectrum) ** 2).sum(axis=2), (2 * height, 2 * width))
-    alike = np.fft.fftshift(alike / max(float(alike[0, 0]), 1e-6)).astype(np.float32)
-    rows, columns = np.nonzero((alike == cv2.erode(alike, np.ones((3, 3)))) & (alike < -0.1))
-    _, _, wide, high = cv2.boundingRect(cut.own)
-    found: dict[Shift, None] = {}
-    for at in np.argsort(alike[rows, columns], kind="stable")[: 2 * most : 2]:  # each stands there with both signs
-        dx, dy = int(columns[at]) - width, int(rows[at]) - height
-        for sx in (dx, int(np.sign(dx)) * (wide - abs(dx))):
-            for sy in (dy, int(np.sign(dy)) * (high - abs(dy))):
-                if max(abs(sx), abs(sy)) >= 2 and abs(sx) < wide and abs(sy) < high:
-                    found |= {(sx, sy): None, (-sx, -sy): None}
-    return list(found)
-
-
-def _reappears(cut: Cut, shift: Shift, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
-    """Where the picture before shows what the one after shows by the shift farther on, and the reverse: bool (h, w)."""
-    limit = np.maximum(tolerance**2, 0.12 * _squares(cut.after - cut.before))
-    went = _squares(_shifted(cut.after, shift) - cut.before) < limit
-    came = _squares(_shifted(cut.before, (-shift[0], -shift[1])) - cut.after) < limit
-    return went, came
-
-
-def _squares(apart: np.ndarray) -> np.ndarray:
-    """The squared length of the colors of an array (h, w, 3); `np.linalg.norm` takes ten times as long."""
-    return np.einsum("ijk,ijk->ij", apart, apart)
-
-
-def _shifted(image: np.ndarray, shift: Shift) -> np.ndarray:
-    """The image as it is by the shift farther on; what lies outside is like nothing."""
-    matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
-    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(image, matrix, image.shape[1::-1], flags=flags, borderValue=(-999, -999, -999))
-
-
-def size_within(cut: Cut) -> tuple[float, float, tuple[float, float, float, float]]:
-    """How well the region in one picture, made smaller, is found in the other.
-
-    Returns
-    -------
-    share : of the variance that it explains, at most 1.
-    factor : of the size; below 1 where the thing is smaller after, above where it is larger.
-    box : of the smaller thing, x, y, width, height in pixels of the cut.
-    """
-    x, y, width, height = cv2.boundingRect(cut.own)
-    room = max(1, round(0.08 * max(width, height)))
-    x0, y0 = max(0, x - room), max(0, y - room)
-    window = np.s_[y0 : y + height + room, x0 : x + width + room]
-    shape = np.dstack([cv2.dilate(cut.filled, disk(room))[window].astype(np.float32)] * 3)
-    best = (-1.0, 1.0, (0.0, 0.0, 0.0, 0.0))
-    for larger, smaller, grows in ((cut.before, cut.after, False), (cut.after, cut.before, True)):
-        large, small = larger[window], smaller[window]
-        # A tenth apart, then between: stripes are found only at their own width.
-        factors, step = list(np.geomspace(0.42, 0.92, 12)), 1.037
-        for _ in range(3):
-            shares = {factor: _smaller(large, small, shape, factor) for factor in factors}
-            factor = max(shares, key=lambda one: shares[one][0])
-            if shares[factor][0] > best[0]:
-                share, column, row = shares[factor]
-                box = (x0 + column + (x - x0) * factor, y0 + row + (y - y0) * factor, width * factor, height * factor)
-                best = (share, 1 / factor if grows else factor, box)
-            if shares[factor][0] < 0.2:
-                break
-            factors, step = [factor / step, factor * step], step**0.5
-    return best
-
-
-def _smaller(large: np.ndarray, small: np.ndarray, shape: np.ndarray, factor: float) -> tuple[float, int, int]:
-    """The share of its variance that is found, and where, near the middle; -1 where it gets too small to tell."""
-    height, width = large.shape[:2]
-    size = (round(width * factor), round(height * factor))
-    if min(size) < 5 or size[0] >= width or size[1] >= height:
-        return -1.0, 0, 0
-    scaled = cv2.resize(large, size, interpolation=cv2.INTER_AREA)
-    weights = (cv2.resize(shape, size, interpolation=cv2.INTER_AREA) > 0.5).astype(np.float32)
-    if np.count_nonzero(weights) < 36:
-        return -1.0, 0, 0
-    slack = max(1, round(0.12 * max(height, width)))
-    left, top = (width - size[0]) // 2, (height - size[1]) // 2
-    x0, y0 = max(0, left - slack), max(0, top - slack)
-    part = small[y0 : top + slack + size[1] + 1, x0 : left + slack + size[0] + 1]
-    apart, _, at, _ = cv2.minMaxLoc(cv2.matchTemplate(part, scaled, cv2.TM_SQDIFF, mask=weights))
-    mean = (scaled * weights).sum(axis=(0, 1)) / weights.sum(axis=(0, 1))
-    return 1 - apart / max(float((((scaled - mean) * weights) ** 2).sum()), 1.0), x0 + at[0], y0 + at[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -15,12 +15,13 @@ from whatchanged.regions import HAPPENED
 
 PAGES = ("document", "screen", "puzzle")
 SHAPES = ("disc", "square", "triangle", "star", "cross", "ring", "heart", "arrow")
-WORDS = (
-    "account address after agreement amount annual approved balance before budget cancel chapter city client confirm "
-    "contract customer date delivery details discount due email final first goods hours import invoice items last "
-    "list market monthly name net notice number offer open order page paid payment period price product quarter rate "
-    "report sales service settings shipped street summary tax team terms total transfer unit update user value weekly"
-).split()
+_WORDS = """
+account address after agreement amount annual approved balance before budget cancel chapter city client confirm
+contract customer date delivery details discount due email final first goods hours import invoice items last
+list market monthly name net notice number offer open order page paid payment period price product quarter rate
+report sales service settings shipped street summary tax team terms total transfer unit update user value weekly
+"""
+WORDS = _WORDS.split()
 FINE = 4  # times as large as they are shown are shapes drawn
 
 
@@ -38,7 +39,7 @@ class Element:
     label: str = ""
 
 
-@lru_cache(maxsize=None)
+@cache
 def _font(pixels: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     import matplotlib
 
@@ -105,7 +106,9 @@ def _painted(page: Image.Image, element: Element) -> None:
         light = np.mean(element.color) > 150
         middle = (x + width // 2, y + height // 2)
         font = _font(max(9, height * 2 // 5), bold=True)
-        ImageDraw.Draw(page).text(middle, element.label, font=font, fill=(20,) * 3 if light else (255,) * 3, anchor="mm")
+        ImageDraw.Draw(page).text(
+            middle, element.label, font=font, fill=(20,) * 3 if light else (255,) * 3, anchor="mm"
+        )
 
 
 def _rendered(base: np.ndarray, elements: list[Element]) -> np.ndarray:
@@ -147,7 +150,17 @@ def _document(rng) -> tuple[np.ndarray, list[Element]]:
             x += word.width + pixels // 2
     if rng.random() < 0.6:
         side = int(rng.integers(60, 100))
-        elements.append(Element("image", str(rng.choice(PHOTOGRAPHS)), int(rng.integers(60, 440)), int(blank[0]) + pixels + 8, side, side - 20, (200, 120, 40)))
+        elements.append(
+            Element(
+                "image",
+                str(rng.choice(PHOTOGRAPHS)),
+                int(rng.integers(60, 440)),
+                int(blank[0]) + pixels + 8,
+                side,
+                side - 20,
+                (200, 120, 40),
+            )
+        )
     return base, elements
 
 
@@ -158,7 +171,9 @@ def _screen(rng) -> tuple[np.ndarray, list[Element]]:
     base = np.full((720, 1080, 3), back, np.uint8)
     base[56:, :180] = np.array(card) * 15 // 16
     bar = Element("panel", "", 0, 0, 1080, 56, _color(rng, (back,)))
-    elements = [_word(rng, 20 + 130 * i, 18, 16, (255,) * 3 if np.mean(bar.color) < 140 else (0,) * 3) for i in range(5)]
+    elements = [
+        _word(rng, 20 + 130 * i, 18, 16, (255,) * 3 if np.mean(bar.color) < 140 else (0,) * 3) for i in range(5)
+    ]
     elements = [bar, *elements]
     for i in range(9):
         elements.append(Element("icon", str(rng.choice(SHAPES)), 20, 84 + 52 * i, 22, 22, _color(rng, (card, back))))
@@ -168,9 +183,13 @@ def _screen(rng) -> tuple[np.ndarray, list[Element]]:
             base[top : top + 290, left : left + 260] = card
             elements.append(_word(rng, left + 16, top + 14, 18, ink))
             elements += [_word(rng, left + 16 + 90 * (i % 2), top + 150 + 24 * (i // 2), 13, ink) for i in range(6)]
-            elements.append(Element("image", str(rng.choice(PHOTOGRAPHS)), left + 16, top + 46, 110, 84, (230, 150, 60)))
+            elements.append(
+                Element("image", str(rng.choice(PHOTOGRAPHS)), left + 16, top + 46, 110, 84, (230, 150, 60))
+            )
             side = int(rng.integers(16, 60))
-            elements.append(Element("icon", str(rng.choice(SHAPES)), left + 170, top + 56, side, side, _color(rng, (card,))))
+            elements.append(
+                Element("icon", str(rng.choice(SHAPES)), left + 170, top + 56, side, side, _color(rng, (card,)))
+            )
             label = str(rng.choice(WORDS)).capitalize()
             elements.append(Element("button", "button", left + 16, top + 238, 120, 36, _color(rng, (card,)), label))
     return base, elements
@@ -199,7 +218,9 @@ def _puzzle(rng) -> tuple[np.ndarray, list[Element]]:
     return base, elements
 
 
-def edited_page(rng: np.random.Generator, kind: str, edits: tuple[int, int] = (1, 4)) -> tuple[np.ndarray, np.ndarray, list[Edit]]:
+def edited_page(
+    rng: np.random.Generator, kind: str, edits: tuple[int, int] = (1, 4)
+) -> tuple[np.ndarray, np.ndarray, list[Edit]]:
     """The same page twice: between the two one to four things happened.
 
     Parameters
@@ -243,7 +264,10 @@ def _edited(rng, base: np.ndarray, pages, element: Element, what: str, truth: li
         second.remove(element)
     else:
         second[second.index(element)] = new
-    seen = [not np.array_equal(_rendered(base, one), _rendered(base, other)) for one, other in zip(pages, (first, second), strict=True)]
+    seen = [
+        not np.array_equal(_rendered(base, one), _rendered(base, other))
+        for one, other in zip(pages, (first, second), strict=True)
+    ]
     return (first, second, Edit(what, _box(element), _box(new))) if any(seen) else None
 
 

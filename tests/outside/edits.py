@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from helpers.nuisances import Nuisance, take
 from whatchanged.regions import HAPPENED, Region
 
-PHOTOGRAPHS = (
-    "astronaut chelsea coffee rocket camera coins brick gravel cat retina hubble_deep_field immunohistochemistry "
-    "moon grass clock china.jpg flower.jpg motorcycle"
-).split()
+_PHOTOGRAPHS = """
+astronaut chelsea coffee rocket camera coins brick gravel cat retina hubble_deep_field immunohistochemistry moon
+grass clock china.jpg flower.jpg motorcycle
+"""
+PHOTOGRAPHS = _PHOTOGRAPHS.split()
 STUFF = ("cut-out", "pattern", "plain")
-PAGES = ("document", "screen", "puzzle")
 VISIBLE = 24  # gray levels by which a thing differs from what lies under it, over most of its pixels
 
 Box = tuple[int, int, int, int]
@@ -174,7 +172,10 @@ def _happens(rng, pair, what: str, size: float, stuff: str, free) -> tuple[np.nd
     others = rng.choice([name for name in PHOTOGRAPHS if not np.array_equal(photograph(name)[0], before[0])], 2)
     first = Thing(_outline(rng, height, width), _paint(rng, height, width, stuff, others[0]))
     shape, margin = before.shape, 14
-    x, y = (int(rng.integers(margin, max(margin + 1, have - need - margin))) for have, need in ((shape[1], width), (shape[0], height)))
+    x, y = (
+        int(rng.integers(margin, max(margin + 1, have - need - margin)))
+        for have, need in ((shape[1], width), (shape[0], height))
+    )
     second, (x2, y2) = first, (x, y)
     if what == "moved":
         if rng.random() < 0.4:
@@ -195,7 +196,10 @@ def _happens(rng, pair, what: str, size: float, stuff: str, free) -> tuple[np.nd
     elif what == "resized":
         second = first.scaled(rng.uniform(1.35, 2) ** rng.choice([-1, 1]))
     if what in ("replaced", "resized"):
-        x2, y2 = (at + (a - b) // 2 for at, a, b in ((x, width, second.coverage.shape[1]), (y, height, second.coverage.shape[0])))
+        x2, y2 = (
+            at + (a - b) // 2
+            for at, a, b in ((x, width, second.coverage.shape[1]), (y, height, second.coverage.shape[0]))
+        )
     for thing, left, top in ((first, x, y), (second, x2, y2)):
         inside = np.s_[max(0, top) : top + thing.coverage.shape[0], max(0, left) : left + thing.coverage.shape[1]]
         if min(left, top) < margin or free[inside].shape != thing.coverage.shape or not free[inside].all():
