@@ -65,8 +65,8 @@ def cut_out(before: np.ndarray, after: np.ndarray, box: tuple[int, int, int, int
     if factor < 1:
         size = (max(8, round(own.shape[1] * factor)), max(8, round(own.shape[0] * factor)))
         first, second = (cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (first, second))
-        own, other = (cv2.resize(one * 255, size, interpolation=cv2.INTER_AREA) for one in (own, other))
-        own, other = (own > 100).astype(np.uint8), (other > 60).astype(np.uint8)
+        inner, outer = (cv2.resize(one * 255, size, interpolation=cv2.INTER_AREA) for one in (own, other))
+        own, other = (inner > 100).astype(np.uint8), (outer > 60).astype(np.uint8)
     first, second = (cv2.GaussianBlur(image.astype(np.float32), (0, 0), 0.8) for image in (first, second))
     return Cut(first, second, own, other, factor)
 
@@ -110,14 +110,15 @@ def measured(cut: Cut) -> tuple[np.ndarray, np.ndarray]:
     sides = np.log(first / second)
     wide = cv2.dilate(area, disk(3))
     around = float(_across(both, wide).mean())
-    contrast = np.log(min(first[0], second[0]) / (around + _PLAIN))
+    contrast = np.log(np.minimum(first[0], second[0]) / (around + _PLAIN))
     # Colors around are compared with their neighbors but one, as these are no nearer than those inside.
     scatter = [_apart(image[ring][::2], image[ring][1::2]) if np.count_nonzero(ring) > 1 else 0.0 for image in pictures]
-    foreign = np.log(min(first[1] / (scatter[0] + _PLAIN), second[1] / (scatter[1] + _PLAIN)))
+    foreign = np.log(np.minimum(first[1] / (scatter[0] + _PLAIN), second[1] / (scatter[1] + _PLAIN)))
     detail = [_detail(image) for image in pictures]
     edges = [_edges(image) for image in pictures]
     # The surroundings weigh as much as the region, however large either is.
-    weights = np.where(own, 1 / max(1, np.count_nonzero(own)), 1 / max(1, np.count_nonzero(near & ~own)))[near]
+    shares = [1 / max(1, int(np.count_nonzero(one))) for one in (own, near & ~own)]
+    weights = np.where(own, *shares)[near]
     same = [
         *-np.abs(sides),
         contrast,

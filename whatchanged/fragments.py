@@ -70,7 +70,7 @@ def _things(pictures: tuple[np.ndarray, ...], region: Region, mask: np.ndarray) 
     room = _room(region)
     x0, y0 = max(0, x - room), max(0, y - room)
     window = np.s_[y0 : y + height + room, x0 : x + width + room]
-    own = np.zeros(mask[window].shape, bool)
+    own: np.ndarray = np.zeros(mask[window].shape, bool)
     own[y - y0 : y - y0 + height, x - x0 : x - x0 + width] = mask[y : y + height, x : x + width]
     for picture in pictures:
         image = picture[window]
@@ -92,12 +92,9 @@ def _holds(thing: Box, box: Box) -> bool:
     """Whether a box lies in the one of a thing or beside it, and reaches to one of its sides."""
     x, y, width, height = thing
     slack = (max(2, width // 25), max(2, height // 25))
-    touches = all(
-        box[i] <= thing[i] + thing[i + 2] + 1
-        and thing[i] <= box[i] + box[i + 2] + 1
-        and box[i + 2] <= 1.1 * thing[i + 2]
-        for i in (0, 1)
-    )
+    left, top, wide, high = box
+    beside = left <= x + width + 1 and x <= left + wide + 1 and top <= y + height + 1 and y <= top + high + 1
+    touches = beside and wide <= 1.1 * width and high <= 1.1 * height
     sides = (
         box[0] - x <= slack[0],
         box[1] - y <= slack[1],

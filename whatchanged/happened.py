@@ -18,11 +18,11 @@ _RESIZED = 1.12  # least factor of a size that changed
 _LOOKED_AT = 64  # pixels along the longer side at which two regions are laid on each other
 
 # Fitted by benchmarks/happened.py on edited photographs and pages, see there.
-_LEAN = np.array([0.63, 0.92])
-_ONE_SIDED = np.array([0.71, -0.57, -0.99, -2.67, -2.79, -2.07, -1.55, -0.96])
-_RECOLORED = np.array([-0.37, -1.05, 0.58, -0.74, 8.35, 4.29, 1.17, 1.69])
-_ONE_SIDED_BIAS, _RECOLORED_BIAS = 2.09, -8.89
-_SURE = (2.0, 1.0)  # scores of one-sided and recolored above which no thing is looked for that moved or was resized
+_LEAN = np.array([0.48, 1.01])
+_ONE_SIDED = np.array([0.96, -0.33, -0.74, -2.06, -0.37, -1.76, -3.96, -2.29])
+_RECOLORED = np.array([-0.24, -1.19, 0.67, -0.77, 9.05, 4.8, -1.37, 2.38])
+_ONE_SIDED_BIAS, _RECOLORED_BIAS = 3.4, -8.75
+_SURE = (3.5, 1.0)  # scores of one-sided and recolored above which no thing is looked for that moved or was resized
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ def what_happened(before: np.ndarray, after: np.ndarray, found: list[Region], ma
         `height` are its box before, `after` its box after.
     """
     exact = _is_exact(before, after, mask)
-    found = joined(before, after, found, mask) if exact else found
-    told = [_look(before, after, region, mask, exact) for region in found]
+    whole = joined(before, after, found, mask) if exact else found
+    told = [_look(before, after, region, mask, exact, region in found) for region in whole]
     return strongest_first(_paired(before, after, told, mask, exact))
 
 
@@ -66,21 +66,23 @@ def _is_exact(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> bool:
     return bool((before[rows] != after[rows]).any(axis=2)[kept].mean() < 0.01) if kept.any() else True
 
 
-def _look(before: np.ndarray, after: np.ndarray, region: Region, mask: np.ndarray, exact: bool) -> _Told:
+def _look(before: np.ndarray, after: np.ndarray, region: Region, mask: np.ndarray, exact: bool, whole: bool) -> _Told:
+    """What happened to one region. Of fragments that were joined, not `whole`, what stands out where says little."""
     cut = cut_out(before, after, region.box, mask)
     sides, same = measured(cut)
     scores = _scores(sides, same)
     one_sided = max(scores["added"], scores["removed"])
     what, side = max(scores, key=lambda one: scores[one]), float(sides.sum())
     region = replace(region, what=what, after=region.box)
-    if one_sided > _SURE[0] or scores["recolored"] > _SURE[1] or not cut.own.any():
+    sure = whole and (one_sided > _SURE[0] or scores["recolored"] > _SURE[1])
+    if sure or not cut.own.any():
         return _Told(region, cut, side)
     (dx, dy), share, weaker = shift_within(cut, 12)
     least = (0.45, 0.27) if not exact else (0.93, 0.5) if cut.factor == 1 else (0.86, 0.4)
     if share > least[0] and weaker > least[1]:
         return _Told(_moved_by(region, (dx / cut.factor, dy / cut.factor)), cut, 0.0)
     share, factor, box = size_within(cut)
-    if share > (0.6 if exact else 0.5) and not 1 / _RESIZED < factor < _RESIZED:
+    if share > (0.78 if exact else 0.5) and not 1 / _RESIZED < factor < _RESIZED:
         return _Told(_resized(region, cut, factor, box), cut, 0.0)
     return _Told(region, cut, side)
 
