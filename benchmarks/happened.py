@@ -16,10 +16,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "build" / "peers" / "python"))
-sys.path.insert(0, str(ROOT / "tests" / "outside"))
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "build" / "peers" / "python"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "outside"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tables
 from edited_pages import PAGES, edited_page
 from edits import PHOTOGRAPHS, STUFF, Edit, added_up, by_camera, counted, edited_photograph, f1_of, overlap

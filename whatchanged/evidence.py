@@ -74,19 +74,16 @@ def cut_out(before: np.ndarray, after: np.ndarray, box: tuple[int, int, int, int
 # ---------------------------------------------------------------------------------------------------------------------
 # In which picture does a thing stand there?
 
-SIDES = ("outline", "colors")
-SAME = (*SIDES, "contrast", "foreign", "structure", "edges", "edges around", "map")
-
 
 def measured(cut: Cut) -> tuple[np.ndarray, np.ndarray]:
     """What tells added, removed, recolored and replaced apart.
 
     Returns
     -------
-    sides : float array (2,), in the order of `SIDES`: by how much more the region stands out of its surroundings before
+    sides : float array (2,): by how much more the region stands out of its surroundings before
         than after, as the logarithm of a ratio: the contrast along its outline, and how far its colors are from those
         around it.
-    same : float array (8,), in the order of `SAME`: the first two the less the more one picture stands out alone; the
+    same : float array (8,): the first two the less the more one picture stands out alone; the
         contrast along the outline in the weaker picture, over that in the surroundings; how far the colors there are
         from those around, over how far those are from each other; how well structure and edges of the two pictures
         correlate, up to 1; and how much of either picture an affine map of the other one's colors explains, 0 to 1.

@@ -10,7 +10,7 @@ import numpy as np
 
 from whatchanged.regions import Region, strongest_first
 
-MOST = 200  # regions; with more, a page as a whole is another one
+_MOST = 200  # regions; with more, a page as a whole is another one
 _LIKE = 10  # gray levels by which the color of a thing may vary
 _CHANGED = 0.08  # least share of a thing that its fragments cover
 _SPANNED = 0.7  # least overlap (IoU) of the box of the thing and that of its fragments
@@ -31,17 +31,15 @@ def joined(before: np.ndarray, after: np.ndarray, found: list[Region], mask: np.
     found : the regions.
     mask : bool array (H, W): the changed pixels.
     """
-    if not 1 < len(found) <= MOST:
+    if not 1 < len(found) <= _MOST:
         return found
     left = list(found)
     boxes = np.array([one.box for one in found])
     for region in found:
         # Alone within sight, it is no fragment.
-        room = _room(region)
-        low, high = boxes[:, :2] - room, boxes[:, :2] + boxes[:, 2:] + room
-        if ((low < (region.x + region.width, region.y + region.height)) & (high > region.box[:2])).all(
-            axis=1
-        ).sum() < 2:
+        place = np.array(region.box[:2])
+        low, high = place - _room(region), place + region.box[2:] + _room(region)
+        if ((boxes[:, :2] < high) & (boxes[:, :2] + boxes[:, 2:] > low)).all(axis=1).sum() < 2:
             continue
         for thing, area in _things((before, after), region, mask):
             parts = [one for one in left if _holds(thing, one.box)]

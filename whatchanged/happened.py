@@ -67,11 +67,15 @@ def _is_exact(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> bool:
 
 
 def _look(before: np.ndarray, after: np.ndarray, region: Region, mask: np.ndarray, exact: bool, whole: bool) -> _Told:
-    """What happened to one region. Of fragments that were joined, not `whole`, what stands out where says little."""
+    """What happened to one region. What holds fragments together, so that it is not `whole`, stands in both pictures:
+    it was neither added nor removed.
+    """
     cut = cut_out(before, after, region.box, mask)
     sides, same = measured(cut)
     scores = _scores(sides, same)
     one_sided = max(scores["added"], scores["removed"])
+    if not whole:
+        del scores["added"], scores["removed"]
     what, side = max(scores, key=lambda one: scores[one]), float(sides.sum())
     region = replace(region, what=what, after=region.box)
     sure = whole and (one_sided > _SURE[0] or scores["recolored"] > _SURE[1])
