@@ -10,6 +10,7 @@ import numpy as np
 
 from whatchanged import images
 from whatchanged.camera import compare_photographs
+from whatchanged.happened import what_happened
 from whatchanged.kinds import is_exact, same_rows
 from whatchanged.layout import Layout, layout_of
 from whatchanged.options import Options
@@ -82,6 +83,7 @@ def _photographs(before: np.ndarray, after: np.ndarray, how: Options) -> Differe
     merge = seen.merge if how.merge is None else how.merge
     min_area = seen.min_area if how.min_area is None else how.min_area
     found = regions(mask, strength, merge=merge, min_area=min_area, pad=how.pad)
+    found = what_happened(before, seen.after[:height, :width], found, mask)
     found = [replace(one, after=_carried(one.after or one.box, matrix, after)) for one in found]
     return Difference(how.method, seen.similarity, found, strength, mask, seen.alignment, "camera", seen.note)
 

@@ -66,7 +66,9 @@ def cut_out(before: np.ndarray, after: np.ndarray, box: tuple[int, int, int, int
         size = (max(8, round(own.shape[1] * factor)), max(8, round(own.shape[0] * factor)))
         first, second = (cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (first, second))
         inner, outer = (cv2.resize(one * 255, size, interpolation=cv2.INTER_AREA) for one in (own, other))
-        own, other = (inner > 100).astype(np.uint8), (outer > 60).astype(np.uint8)
+        # a line of one pixel covers little of a pixel of the smaller picture
+        own = (inner > min(100, int(inner.max()) // 2)).astype(np.uint8)
+        other = (outer > 60).astype(np.uint8)
     first, second = (cv2.GaussianBlur(image.astype(np.float32), (0, 0), 0.8) for image in (first, second))
     return Cut(first, second, own, other, factor)
 

@@ -94,6 +94,8 @@ class _Pages:
             return self._by_size(a, b, not by_rows, lambda one, two: self.match(one, two, by_rows, depth, tried))
         lines = [image if by_rows else np.ascontiguousarray(image.swapaxes(0, 1)) for image in (first, second)]
         runs = common_rows(lines[0], lines[1])
+        if depth < _DEPTH:  # letters are set anew a pixel further on, without a person seeing it
+            runs = [run for run in runs if abs(run[0] - run[1]) != 1 or len(lines[0]) != len(lines[1])]
         parts = _Parts(runs, lines, self.grounds)
         if len(lines[0]) == len(lines[1]) and not parts.worth():
             parts = _Parts([run for run in runs if run[0] == run[1]], lines, self.grounds)

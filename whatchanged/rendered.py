@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from whatchanged import images
+from whatchanged.happened import what_happened
 from whatchanged.layout import Layout, Rect, content, cut, ground, packed
 from whatchanged.options import Options
 from whatchanged.regions import Region, regions, strongest_first
@@ -53,7 +54,7 @@ def compare_rendered(
     strength = apart.astype(np.float32) / 255
     merge = max(6, min(24, min(mask.shape) // 60)) if how.merge is None else how.merge
     found = regions(mask, strength, merge=merge, min_area=how.min_area or 1, pad=how.pad)
-    found = [_placed(region, layout) for region in found]
+    found = [_placed(region, layout) for region in what_happened(before, laid, found, mask)]
     alone = _one_sided(before, after, layout)
     for region in alone:
         if region.what != "added":

@@ -9,8 +9,9 @@ import numpy as np
 
 _LETTER, _LINE = (3, 3), (31, 9)  # pixels across and down between fragments of one letter, of one line
 _AROUND = 4  # pixels around a fragment that must fit, too
-_FARTHEST = 0.8  # pixels that something may lie off
+_FARTHEST = 1.05  # pixels that something may lie off
 _EXPLAINED = 0.8  # share of the squared difference that one shift must explain
+_EVEN = 0.1  # share of the difference that a letter that moved may add or take away
 _SIDES = [(0,), (1,), (2,), (3,), (0, 2), (0, 3), (1, 2), (1, 3)]  # left or right, up or down
 _FEWEST = 6  # pixels that differ; fewer fit any shift
 _LETTERS = 4  # fragments that make a line
@@ -61,25 +62,35 @@ def _drop(
         if np.count_nonzero(part) < _FEWEST:
             continue
         around = np.s_[max(0, y - _AROUND) : y + height + _AROUND, max(0, x - _AROUND) : x + width + _AROUND]
-        if shifted(before[around].astype(np.float32), after[around].astype(np.float32), part):
+        own = np.zeros(mask.shape, bool)[around]
+        own[y - around[0].start :, x - around[1].start :][:height, :width] = part
+        if shifted(before[around].astype(np.float32), after[around].astype(np.float32), own):
             left[y : y + height, x : x + width] &= ~part
     return left
 
 
 def _is_blend(before: np.ndarray, after: np.ndarray, part: np.ndarray) -> bool:
-    """Whether one of the two is a blend of the other with itself a pixel to the sides."""
+    """Whether one of the two is a blend of the other with itself a pixel to the sides: all around, or, where the ink
+    is kept, as a letter that moved beside others that stayed, where they differ.
+    """
     apart = after - before
-    least = _EXPLAINED * float((apart * apart).sum())
-    return _explained(before, apart) >= least or _explained(after, -apart) >= least
+    places = [np.ones(part.shape, bool)]
+    if np.abs(apart[part].sum(axis=0)).max() <= _EVEN * np.abs(apart[part]).sum(axis=0).max():
+        places.append(part)
+    for where in places:
+        least = _EXPLAINED * float((apart[where] ** 2).sum())
+        if _explained(before, apart, where) >= least or _explained(after, -apart, where) >= least:
+            return True
+    return False
 
 
-def _explained(image: np.ndarray, apart: np.ndarray) -> float:
-    """How much of the squared difference the best blend of an image with its neighbors explains."""
+def _explained(image: np.ndarray, apart: np.ndarray, where: np.ndarray) -> float:
+    """How much of the squared difference there the best blend of an image with its neighbors explains."""
     wide = cv2.copyMakeBorder(image, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     height, width = image.shape[:2]
     steps = [wide[y : y + height, x : x + width] - image for y, x in ((1, 0), (1, 2), (0, 1), (2, 1))]
-    flat = np.stack([step.ravel() for step in steps])
-    moments, along = flat @ flat.T, flat @ apart.ravel()
+    flat = np.stack([step[where].ravel() for step in steps])
+    moments, along = flat @ flat.T, flat @ apart[where].ravel()
     best = 0.0
     for chosen in _SIDES:
         inner, found = moments[np.ix_(chosen, chosen)], along[list(chosen)]
