@@ -15,7 +15,7 @@ _LIKE = 10  # gray levels by which the color of a thing may vary
 _CHANGED = 0.08  # least share of a thing that its fragments cover
 _SPANNED = 0.7  # least overlap (IoU) of the box of the thing and that of its fragments
 
-Box = tuple[int, int, int, int]
+_Box = tuple[int, int, int, int]
 
 
 def joined(before: np.ndarray, after: np.ndarray, found: list[Region], mask: np.ndarray) -> list[Region]:
@@ -62,7 +62,7 @@ def _room(region: Region) -> int:
     return min(300, max(8, 4 * max(region.width, region.height)))
 
 
-def _things(pictures: tuple[np.ndarray, ...], region: Region, mask: np.ndarray) -> Iterator[tuple[Box, int]]:
+def _things(pictures: tuple[np.ndarray, ...], region: Region, mask: np.ndarray) -> Iterator[tuple[_Box, int]]:
     """The box and the area of what the region lies on, in each of the pictures; not where it goes on out of sight."""
     x, y, width, height = region.box
     room = _room(region)
@@ -86,7 +86,7 @@ def _things(pictures: tuple[np.ndarray, ...], region: Region, mask: np.ndarray) 
             yield (x0 + left, y0 + top, wide, high), area
 
 
-def _holds(thing: Box, box: Box) -> bool:
+def _holds(thing: _Box, box: _Box) -> bool:
     """Whether a box lies in the one of a thing or beside it, and reaches to one of its sides."""
     x, y, width, height = thing
     slack = (max(2, width // 25), max(2, height // 25))
@@ -102,12 +102,12 @@ def _holds(thing: Box, box: Box) -> bool:
     return touches and any(sides)
 
 
-def _around(boxes: list[Box]) -> Box:
+def _around(boxes: list[_Box]) -> _Box:
     x, y = min(box[0] for box in boxes), min(box[1] for box in boxes)
     return x, y, max(box[0] + box[2] for box in boxes) - x, max(box[1] + box[3] for box in boxes) - y
 
 
-def _overlap(first: Box, second: Box) -> float:
+def _overlap(first: _Box, second: _Box) -> float:
     """Intersection over union."""
     wide = min(first[0] + first[2], second[0] + second[2]) - max(first[0], second[0])
     high = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
