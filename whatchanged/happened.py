@@ -15,6 +15,7 @@ from whatchanged.shifts import shift_within, size_within
 MATCHES = 400  # most pairs of regions that are laid on each other to see whether one thing moved
 _EACH = 4  # and most of those for one region
 _RESIZED = 1.12  # least factor of a size that changed
+_SMALLEST = 5  # pixels a side of a region in which a thing is looked for that moved or was resized
 _LOOKED_AT = 64  # pixels along the longer side at which two regions are laid on each other
 
 # Fitted by benchmarks/happened.py on edited photographs and pages, see there.
@@ -68,18 +69,18 @@ def _is_exact(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> bool:
 
 def _look(before: np.ndarray, after: np.ndarray, region: Region, mask: np.ndarray, exact: bool, whole: bool) -> _Told:
     """What happened to one region. What holds fragments together, so that it is not `whole`, stands in both pictures:
-    it was neither added nor removed.
+    it was neither added nor removed; nor was a whole picture.
     """
     cut = cut_out(before, after, region.box, mask)
     sides, same = measured(cut)
     scores = _scores(sides, same)
     one_sided = max(scores["added"], scores["removed"])
-    if not whole:
+    if not whole or cut.own.all():
         del scores["added"], scores["removed"]
     what, side = max(scores, key=lambda one: scores[one]), float(sides.sum())
     region = replace(region, what=what, after=region.box)
     sure = whole and (one_sided > _SURE[0] or scores["recolored"] > _SURE[1])
-    if sure or not cut.own.any():
+    if sure or not cut.own.any() or min(region.width, region.height) < _SMALLEST:
         return _Told(region, cut, side)
     (dx, dy), share, weaker = shift_within(cut, 12)
     least = (0.45, 0.27) if not exact else (0.93, 0.5) if cut.factor == 1 else (0.86, 0.4)

@@ -15,7 +15,9 @@ _RIPPLE = 8  # gray levels across 3 pixels, at most, that a codec leaves beside 
 _DRAWN = 0.3  # share of flat pixels from which on a picture is drawn rather than taken
 _RIPPLED = 0.027  # share of the calm pixels beside edges that must ripple unlike the other picture's
 _FAINT = 10  # gray levels that a codec changes beside edges, in the middle; a real change is stronger
-_FEW, _MOST = 0.08, 0.8  # shares of the places with edges
+# Shares of the places with edges that are identical, from which on a pair is exact although something ripples: in
+# photographs; in drawn pictures where a strong and a faint difference lies beside the edges.
+_FEW, _SOME, _MOST = 0.08, 0.2, 0.9
 
 
 def is_exact(before: np.ndarray, after: np.ndarray) -> bool:
@@ -40,14 +42,19 @@ def is_exact(before: np.ndarray, after: np.ndarray) -> bool:
     window = _grown(where, side, apart.shape)
     grays = images.gray(before), images.gray(after)
     one, two = (_range(np.ascontiguousarray(gray[window])) for gray in grays)
-    if min(np.mean(one == 0), np.mean(two == 0)) >= _DRAWN:
-        return not _rippled(one, two, apart[window], side)
-    if float(np.mean(apart == 0)) >= 0.5:
+    drawn = min(np.mean(one == 0), np.mean(two == 0)) >= _DRAWN
+    ripples, strength = _rippled(one, two, apart[window])
+    if drawn and ripples < _RIPPLED:
+        return True
+    if not drawn and float(np.mean(apart == 0)) >= 0.5:
         return True
     edges = np.maximum(_range(grays[0]), _range(grays[1])) > _EDGE
     places = _count(edges, side) > side // 2
     same = _count(apart > 0, side) == 0
-    return float(same[places].mean() if places.any() else same.mean()) >= _FEW
+    left = float(same[places].mean() if places.any() else same.mean())
+    if not drawn:
+        return left >= _FEW
+    return left > (_MOST if strength <= _FAINT else _SOME) or (ripples < 4 * _RIPPLED and strength > _FAINT)
 
 
 def same_rows(before: np.ndarray, after: np.ndarray) -> bool:
@@ -65,20 +72,17 @@ def _rows(page: np.ndarray) -> set[int]:
     return {hash(row.tobytes()) for row in page[several]}
 
 
-def _rippled(before: np.ndarray, after: np.ndarray, apart: np.ndarray, side: int) -> bool:
-    """Whether a codec was at work on a drawn picture, from the local ranges of both."""
+def _rippled(before: np.ndarray, after: np.ndarray, apart: np.ndarray) -> tuple[float, float]:
+    """How much of the calm pixels beside edges ripples unlike in the other picture, from the local ranges of both; and
+    by how many gray levels the pictures differ there, in the middle.
+    """
     low, high = np.minimum(before, after), np.maximum(before, after)
     edges = (high > _EDGE).view(np.uint8)
     near = cv2.dilate(edges, np.ones((13, 13), np.uint8)) > cv2.dilate(edges, np.ones((3, 3), np.uint8))
     calm = near & (high <= _RIPPLE)
-    share = int(np.count_nonzero(calm & (low != high))) / max(1, int(np.count_nonzero(calm)))
     strengths = apart[near & (apart > 0)]
-    if share < _RIPPLED or not strengths.size:
-        return False
-    if np.median(strengths) <= _FAINT:
-        return True
-    places = _count(edges > 0, side) > side // 2
-    return share >= 4 * _RIPPLED and float((_count(apart > 0, side) > 0)[places].mean()) >= _MOST
+    share = int(np.count_nonzero(calm & (low != high))) / max(1, int(np.count_nonzero(calm)))
+    return share, float(np.median(strengths)) if strengths.size else 255.0
 
 
 def _grown(box: Sequence[int], by: int, shape: tuple[int, ...]) -> tuple[slice, slice]:

@@ -59,7 +59,9 @@ def _drop(
     for label in range(1, count):
         x, y, width, height = map(int, stats[label, :4])
         part = (labels[y : y + height, x : x + width] == label) & mask[y : y + height, x : x + width]
-        if np.count_nonzero(part) < _FEWEST:
+        bx, by, wide, high = cv2.boundingRect(part.view(np.uint8))
+        ends = (x + bx == 0, y + by == 0, x + bx + wide == mask.shape[1], y + by + high == mask.shape[0])
+        if np.count_nonzero(part) < _FEWEST or any(ends):  # at the edge a line could have left the picture
             continue
         around = np.s_[max(0, y - _AROUND) : y + height + _AROUND, max(0, x - _AROUND) : x + width + _AROUND]
         own = np.zeros(mask.shape, bool)[around]
@@ -70,18 +72,19 @@ def _drop(
 
 
 def _is_blend(before: np.ndarray, after: np.ndarray, part: np.ndarray) -> bool:
-    """Whether one of the two is a blend of the other with itself a pixel to the sides: all around, or, where the ink
-    is kept, as a letter that moved beside others that stayed, where they differ.
+    """Whether one of the two is a blend of the other with itself a pixel to the sides: all around; or both are, where
+    they differ, and the ink is kept, as of a letter that moved beside others that stayed.
     """
     apart = after - before
-    places = [np.ones(part.shape, bool)]
-    if np.abs(apart[part].sum(axis=0)).max() <= _EVEN * np.abs(apart[part]).sum(axis=0).max():
-        places.append(part)
-    for where in places:
+
+    def explained(where: np.ndarray) -> list[bool]:
         least = _EXPLAINED * float((apart[where] ** 2).sum())
-        if _explained(before, apart, where) >= least or _explained(after, -apart, where) >= least:
-            return True
-    return False
+        return [_explained(image, other, where) >= least for image, other in ((before, apart), (after, -apart))]
+
+    if any(explained(np.ones(part.shape, bool))):
+        return True
+    kept = np.abs(apart[part].sum(axis=0)).max() <= _EVEN * np.abs(apart[part]).sum(axis=0).max()
+    return bool(kept and all(explained(part)))
 
 
 def _explained(image: np.ndarray, apart: np.ndarray, where: np.ndarray) -> float:
