@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 
-from whatchanged import images
+from whatchanged import geometry, images
+from whatchanged.geometry import at_size, displacement, shown
+from whatchanged.keypoints import homography
+from whatchanged.structure import (
+    MOTIONS,
+    ROUGH,
+    agreeing,
+    correlation,
+    disagreement,
+    flow,
+    plausible,
+    refined,
+    structure,
+    structures,
+)
 
-MOTIONS = {
-    "translation": cv2.MOTION_TRANSLATION,
-    "euclidean": cv2.MOTION_EUCLIDEAN,
-    "affine": cv2.MOTION_AFFINE,
-    "perspective": cv2.MOTION_HOMOGRAPHY,
-}
 _COARSE = 320  # pixels along the longer side at which the search begins
 _FINE = 1024  # and at which it ends; beyond, precision is no longer what limits a comparison
-_ROUGH, _PRECISE = 1e-3, 1e-5  # correlation that an iteration must gain: in the search for a start, and at the end
+_KEYPOINTS = 800  # pixels along the longer side in which keypoints are looked for
 _SURE = 0.75  # confidence below which `align` looks for another start
+_UNSURE = 0.6  # confidence below which it looks for another view altogether
+_ASTRAY = 0.3  # pixels that parts of the pictures may lie off before a perspective is tried
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,8 @@ class Alignment:
     valid : bool array (H, W): the pixels of the before image that the after image shows.
     confidence : correlation of the two pictures' local structure after alignment, -1 to 1; below about 0.3 they
         hardly show the same thing.
-    method : what found it: "none" (the pictures already lie on each other), "ecc", "phase+ecc" or "orb+ecc".
+    method : what found it: "none" (the pictures already lie on each other), "ecc", "phase+ecc", "orb+ecc" or
+        "sift+ecc".
     """
 
     matrix: np.ndarray
@@ -45,22 +57,23 @@ class Alignment:
 
     def warp(self, after: np.ndarray) -> np.ndarray:
         """The after image as seen from where the before image was taken: (H, W[, 3]), same dtype."""
-        if self.is_identity:
-            return after
-        height, width = self.valid.shape
-        flags, border = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, cv2.BORDER_REPLICATE
-        if np.allclose(self.matrix[2], (0, 0, 1)):
-            return cv2.warpAffine(after, self.matrix[:2], (width, height), flags=flags, borderMode=border)
-        return cv2.warpPerspective(after, self.matrix, (width, height), flags=flags, borderMode=border)
+        return after if self.is_identity else geometry.warp(after, self.matrix, smooth=self.zoom)
+
+    @cached_property
+    def zoom(self) -> float:
+        """How many pixels of the after image show one of the before image, along a line."""
+        return 1.0 if self.is_identity else geometry.zoom(self.matrix, self.valid.shape)
 
 
-def align(before: np.ndarray, after: np.ndarray, motion: str = "affine") -> Alignment:
+def align(before: np.ndarray, after: np.ndarray, motion: str | None = "affine") -> Alignment:
     """Register the after image to the before image, from coarse to fine.
 
     Parameters
     ----------
     before, after : uint8 arrays (H, W, 3) or (H, W) of the same size.
-    motion : "translation", "euclidean" (and rotation), "affine" (and scale and shear) or "perspective".
+    motion : "translation", "euclidean" (and rotation), "affine" (and scale and shear) or "perspective". None: affine,
+        and where that is not enough, a perspective, also of a picture taken from up to two and a half times nearer or
+        farther.
 
     Returns
     -------
@@ -82,29 +95,98 @@ def align(before: np.ndarray, after: np.ndarray, motion: str = "affine") -> Alig
     .. [2] Kuglin and Hines, The phase correlation image alignment method, 1975.
     .. [3] Rublee et al., ORB: an efficient alternative to SIFT or SURF, ICCV 2011.
     """
-    if motion not in MOTIONS:
+    if motion is not None and motion not in MOTIONS:
         raise ValueError(f"motion is {motion!r}: choose one of {', '.join(MOTIONS)}")
     if before.shape[:2] != after.shape[:2]:
         raise ValueError(
             f"before is {images.size(before)} and after is {images.size(after)}: align takes images of one size"
         )
+    found = _aligned(before, after, motion or "affine")
+    return found if motion else _widened(before, after, found)
+
+
+def _aligned(before: np.ndarray, after: np.ndarray, motion: str) -> Alignment:
     shape = before.shape[:2]
-    fine = _structures(before, after, _FINE)
-    coarse = fine if max(shape) <= _COARSE else _structures(before, after, _COARSE)
-    still = Alignment(np.eye(3), np.ones(shape, bool), _correlation(*fine, np.eye(3)), "none")
+    fine = structures(before, after, _FINE)
+    coarse = fine if max(shape) <= _COARSE else structures(before, after, _COARSE)
+    still = Alignment(np.eye(3), np.ones(shape, bool), correlation(*fine, np.eye(3)), "none")
     if min(shape) < 16 or not all(image.any() for image in fine) or still.confidence > 0.9999:
         return still
     matrix, method = _search(coarse, motion)
-    matrix = _resized(matrix, coarse[0].shape, fine[0].shape)
+    matrix = at_size(matrix, coarse[0].shape, fine[0].shape)
     for _ in range(2):
-        matrix = _ecc(*fine, matrix, motion, _agreeing(*fine, matrix))
-    if _disagreement(*fine, matrix) > 0.98 * _disagreement(*fine, np.eye(3)):
+        matrix = refined(*fine, matrix, motion, agreeing(*fine, matrix))
+    if disagreement(*fine, matrix) > 0.98 * disagreement(*fine, np.eye(3)):
         return still
-    confidence = _correlation(*fine, matrix)
-    matrix = _resized(matrix, fine[0].shape, shape)
-    if _displacement(matrix, shape) < 0.1:
+    confidence = correlation(*fine, matrix)
+    matrix = at_size(matrix, fine[0].shape, shape)
+    if displacement(matrix, shape) < 0.1:
         return still
-    return Alignment(matrix, _valid(matrix, shape), confidence, method)
+    return Alignment(matrix, shown(matrix, shape), confidence, method)
+
+
+def _widened(before: np.ndarray, after: np.ndarray, narrow: Alignment) -> Alignment:
+    """A perspective where one lays the pictures on each other better than the affine alignment does, otherwise that.
+
+    It costs time, so it is tried where parts of the pictures still lie apart, or where they hardly agree at all.
+    """
+    if narrow.confidence > 0.9999 or min(before.shape[:2]) < 32:
+        return narrow
+    shape, small = before.shape[:2], [images.shrink(images.gray(image), _FINE) for image in (before, after)]
+    first, second = _seen_alike(small[0], small[1], at_size(narrow.matrix, shape, small[0].shape))
+    starts = []
+    if _astray(first, second) > _ASTRAY * max(0.3, small[0].shape[0] / shape[0]):
+        starts.append(("ecc", at_size(narrow.matrix, shape, small[0].shape)))
+    if starts or narrow.confidence < _UNSURE:
+        view = homography(*(images.shrink(image, _KEYPOINTS) for image in small))
+        if view is not None:
+            factor = images.shrink(small[0], _KEYPOINTS).shape
+            starts.insert(0, ("sift+ecc", at_size(view, factor, small[0].shape)))
+    best, apart = narrow, 0.95 * disagreement(first, second, np.eye(3))
+    for method, start in starts:
+        found = _refined_view(small, start)
+        if found is None:
+            continue
+        matrix, confidence, disagree = found
+        if disagree < apart and confidence > 0.3:
+            matrix = at_size(matrix, small[0].shape, shape)
+            best, apart = Alignment(matrix, shown(matrix, shape), confidence, method), disagree
+        if best is not narrow and best.confidence > _SURE:
+            break
+    return best
+
+
+def _refined_view(small: list[np.ndarray], start: np.ndarray) -> tuple[np.ndarray, float, float] | None:
+    """A perspective refined by what its view of the after image still lies off: matrix, confidence, disagreement."""
+    shape = small[0].shape
+    for _ in range(2):
+        if not geometry.sane(start, shape):
+            return None
+        first, second = _seen_alike(small[0], small[1], start)
+        if not (first.any() and second.any()):
+            return None
+        valid = shown(start, shape)
+        seen = agreeing(first, second, np.eye(3)) & (inside(valid).view(np.uint8) * 255)
+        start = start @ refined(first, second, np.eye(3), "perspective", seen)
+    first, second = _seen_alike(small[0], small[1], start)
+    valid = inside(shown(start, shape))
+    a, b = first[valid][None], second[valid][None]
+    return start, correlation(a, b, np.eye(3)), disagreement(a, b, np.eye(3))
+
+
+def _seen_alike(before: np.ndarray, after: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The structure of both gray images as from the first view, each blurred to what both resolve."""
+    if np.array_equal(matrix, np.eye(3)):
+        return structure(before), structure(after)
+    zoom, valid = geometry.zoom(matrix, before.shape), shown(matrix, before.shape)
+    laid = geometry.warp(after, matrix, smooth=zoom)
+    first, second = (structure(image) for image in (geometry.blurred(before, 1 / zoom), laid))
+    return first * valid, second * valid
+
+
+def _astray(first: np.ndarray, second: np.ndarray) -> float:
+    """How far the parts of two structures lie off each other, in pixels: three quarters of them by less."""
+    return float(np.quantile(flow(first, second), 0.75))
 
 
 def aligned(before: np.ndarray, after: np.ndarray, motion: str = "euclidean") -> tuple[np.ndarray, np.ndarray]:
@@ -112,34 +194,20 @@ def aligned(before: np.ndarray, after: np.ndarray, motion: str = "euclidean") ->
     return before, align(before, after, motion).warp(after)
 
 
-def _structures(before: np.ndarray, after: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
-    """The structure of both images, each with at most `longest` pixels along its longer side."""
-    first, second = (_structure(images.shrink(images.gray(image), longest)) for image in (before, after))
-    return first, second
-
-
-def _structure(gray: np.ndarray) -> np.ndarray:
-    """The image less its blur, over its local contrast: float32 (H, W), about -3 to 3."""
-    image = cv2.GaussianBlur(gray.astype(np.float32), (0, 0), 0.8)
-    detail = image - cv2.GaussianBlur(image, (0, 0), 6)
-    contrast = cv2.GaussianBlur(detail * detail, (0, 0), 6)
-    return detail / np.sqrt(contrast + 16)
-
-
 def _search(images: tuple[np.ndarray, np.ndarray], motion: str) -> tuple[np.ndarray, str]:
     """The best start among: as they are, phase correlation, ORB; each refined by ECC."""
     best, name = np.eye(3), "ecc"
-    least = _disagreement(*images, best)
+    least = disagreement(*images, best)
     for candidate, start in (("ecc", lambda *_: np.eye(3)), ("phase+ecc", _phase), ("orb+ecc", _orb)):
         matrix = start(*images)
-        if matrix is None or not _plausible(matrix, images[0].shape):
+        if matrix is None or not plausible(matrix, images[0].shape):
             continue
-        matrix = _ecc(*images, matrix, motion, None, _ROUGH)
-        matrix = _ecc(*images, matrix, motion, _agreeing(*images, matrix), _ROUGH)
-        disagreement = _disagreement(*images, matrix)
-        if disagreement < least:
-            best, least, name = matrix, disagreement, candidate
-        if _correlation(*images, best) > _SURE:
+        matrix = refined(*images, matrix, motion, None, ROUGH)
+        matrix = refined(*images, matrix, motion, agreeing(*images, matrix), ROUGH)
+        apart = disagreement(*images, matrix)
+        if apart < least:
+            best, least, name = matrix, apart, candidate
+        if correlation(*images, best) > _SURE:
             break
     return best, name
 
@@ -169,103 +237,6 @@ def _orb(before: np.ndarray, after: np.ndarray) -> np.ndarray | None:
 
 def _as_uint8(structure: np.ndarray) -> np.ndarray:
     return np.clip(128 + 42 * structure, 0, 255).astype(np.uint8)
-
-
-def _ecc(
-    before: np.ndarray,
-    after: np.ndarray,
-    matrix: np.ndarray,
-    motion: str,
-    mask: np.ndarray | None,
-    gain: float = _PRECISE,
-) -> np.ndarray:
-    """Refine a transform until an iteration gains less than `gain` in correlation; where ECC does not converge it stays
-    as it was.
-    """
-    rows = 3 if motion == "perspective" else 2
-    start = matrix[:rows].astype(np.float32)
-    if motion in ("translation", "euclidean"):
-        start[:, :2] = _rotation(start) if motion == "euclidean" else np.eye(2)
-    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, gain)
-    try:
-        # its stubs do not know that the mask may be None
-        _, found = cv2.findTransformECC(before, after, start, MOTIONS[motion], stop, mask, 1)  # type: ignore[arg-type]
-    except cv2.error:
-        return matrix
-    found = found.astype(float)
-    found = found if rows == 3 else np.vstack([found, [0, 0, 1]])
-    return found if _plausible(found, before.shape) else matrix
-
-
-def _rotation(matrix: np.ndarray) -> np.ndarray:
-    angle = np.arctan2(matrix[1, 0], matrix[0, 0])
-    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-
-
-def _plausible(matrix: np.ndarray, shape: tuple[int, int]) -> bool:
-    """Whether the picture stays a picture: not mirrored, within a factor of 3 in size, at least half in view."""
-    area = np.linalg.det(matrix[:2, :2])
-    return bool(np.isfinite(matrix).all() and 1 / 9 < area < 9 and _valid(matrix, shape).mean() > 0.4)
-
-
-def _agreeing(before: np.ndarray, after: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """A mask (uint8, of the after image) that leaves out the tenth of the pixels that disagree most."""
-    height, width = after.shape
-    back = cv2.warpPerspective(before, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    error = cv2.blur(cv2.absdiff(back, after), (9, 9))
-    return (error <= np.quantile(error, 0.9)).astype(np.uint8) * 255
-
-
-def _correlation(before: np.ndarray, after: np.ndarray, matrix: np.ndarray) -> float:
-    """Normalized correlation over the pixels both images show; 0 where there is nothing to correlate."""
-    a, b = _overlapping(before, after, matrix)
-    if a.size < 16:
-        return 0.0
-    a, b = a - a.mean(), b - b.mean()
-    norm = np.sqrt((a @ a) * (b @ b))
-    return float(a @ b / norm) if norm > 0 else 0.0
-
-
-def _disagreement(before: np.ndarray, after: np.ndarray, matrix: np.ndarray) -> float:
-    """Mean difference over the pixels both images show, none counting for more than 1: a change is not made worse by
-    being strong, so a transform that smears it out gains nothing.
-    """
-    a, b = _overlapping(before, after, matrix)
-    return float(np.minimum(np.abs(a - b), 1).mean()) if a.size >= 16 else 1.0
-
-
-def _overlapping(before: np.ndarray, after: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The values of both images where they show the same place: two float32 arrays (n,)."""
-    if np.array_equal(matrix, np.eye(3)):
-        return before.ravel(), after.ravel()
-    size, flags = (before.shape[1], before.shape[0]), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped = cv2.warpPerspective(after, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    valid = _valid(matrix, before.shape)
-    return before[valid], warped[valid]
-
-
-def _valid(matrix: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Which pixels of the before image fall inside the after image: bool (H, W)."""
-    height, width = shape
-    inside = cv2.warpPerspective(
-        np.full((height, width), 255, np.uint8), matrix, (width, height), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-    )
-    return inside > 0
-
-
-def _resized(matrix: np.ndarray, old: tuple[int, ...], new: tuple[int, ...]) -> np.ndarray:
-    """The same transform in the pixels of another resolution (pixel centers lie at whole numbers)."""
-    sx, sy = new[1] / old[1], new[0] / old[0]
-    up = np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2], [0, 0, 1.0]])
-    return up @ matrix @ np.linalg.inv(up)
-
-
-def _displacement(matrix: np.ndarray, shape: tuple[int, ...]) -> float:
-    """The farthest that a corner moves, in pixels."""
-    height, width = shape[:2]
-    corners = np.array([[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]], float)
-    moved = cv2.perspectiveTransform(corners[None], matrix)[0]
-    return float(np.abs(moved - corners).max())
 
 
 def inside(valid: np.ndarray) -> np.ndarray:

@@ -92,3 +92,37 @@ def test_alignment_of_other_pictures_is_not_sure():
         align(PHOTO, PHOTO, "spin")
     with pytest.raises(ValueError, match="600x400 and after is 512x512"):
         align(PHOTO, photograph("astronaut"))
+
+
+def _view(kind: str, amount: float) -> np.ndarray:
+    """A tilt whose corners move by a share `amount` of the picture, or a zoom about a place beside the middle."""
+    height, width = PHOTO.shape[:2]
+    if kind == "tilt":
+        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+        off = np.array([[1, 1], [-1, 0.5], [0.3, -1], [-0.6, -0.7]]) * (amount * width, amount * height)
+        return cv2.getPerspectiveTransform(corners, corners + off.astype(np.float32))
+    matrix = cv2.getRotationMatrix2D((width * 0.45, height * 0.55), 1.0, amount)
+    return np.vstack([matrix, [0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("kind", "amount"), [("tilt", 0.02), ("tilt", 0.05), ("zoom", 0.4), ("zoom", 2.0), ("zoom", 2.5)]
+)
+def test_without_a_motion_it_finds_out_that_it_needs_a_tilt_or_a_zoom(kind, amount):
+    true = _view(kind, amount)
+    edited = PHOTO.copy()
+    edited[150:190, 250:310] = (20, 120, 220)
+    after = cv2.warpPerspective(edited, true, PHOTO.shape[1::-1], flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+    found = align(PHOTO, after, None)
+    y, x = np.nonzero(found.valid)
+    points = np.stack([x, y], axis=1)[::997].astype(float)[None]
+    apart = cv2.perspectiveTransform(points, found.matrix) - cv2.perspectiveTransform(points, true)
+    assert np.abs(apart).max() < 0.3 * max(1, amount)
+    assert found.confidence > 0.75
+    assert kind == "tilt" or found.zoom == pytest.approx(amount, rel=0.01)
+
+
+def test_noise_and_edits_are_no_tilt():
+    noisy = PHOTO + np.random.default_rng(0).normal(0, 15, PHOTO.shape)
+    noisy[100:220, 200:400] = 40
+    assert align(PHOTO, np.clip(noisy, 0, 255).astype(np.uint8), None).is_identity
