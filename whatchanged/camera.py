@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -11,12 +12,14 @@ import numpy as np
 from whatchanged import images
 from whatchanged.alignment import align, inside
 from whatchanged.features import feature_similarity
-from whatchanged.light import normalize_illumination
+from whatchanged.geometry import blurred
+from whatchanged.noise import pair_noise
 from whatchanged.options import Options
 from whatchanged.pixels import gray_threshold, pixel_mask, unchanged_share
 from whatchanged.regions import Compared, hysteresis
 from whatchanged.ssim import structural_difference
 from whatchanged.tolerance import tolerant_difference
+from whatchanged.tone import one_tone, rendered
 
 
 def compare_photographs(before: np.ndarray, after: np.ndarray, how: Options) -> Compared:
@@ -28,19 +31,27 @@ def compare_photographs(before: np.ndarray, after: np.ndarray, how: Options) -> 
     how : the method; whether to align and to even out the light, and the rest of `Options`.
     """
     laid = align(before, after, how.motion) if how.aligns else None
+    lit = how.normalizes and not (rendered(before) and rendered(after))  # no light falls on a rendered page
     if laid is not None:
-        after = laid.warp(after)
+        before, after = blurred(before, 1 / laid.zoom), laid.warp(after)
     valid = np.ones(before.shape[:2], bool) if laid is None else inside(laid.valid)
-    if how.normalizes:
-        before, after = normalize_illumination(before, after, valid)
-    similarity, strength, mask = _COMPARE[how.method](before, after, valid, how)
-    mask &= valid
+    if lit:
+        before, after = one_tone(before, after, valid)
+    measured = _COMPARE[how.method](before, after, valid, how)
+    mask = measured.mask & valid
     merge = max(3, min(mask.shape) // 24)
-    return Compared(similarity, strength, mask, after, merge, max(12, mask.size // 5000), laid)
+    return Compared(measured.similarity, measured.strength, mask, after, merge, measured.min_area, laid)
 
 
-Measured = tuple[float, np.ndarray, np.ndarray]
-"""Similarity; strength, float32 (H, W), 0 to 1; changed pixels, bool (H, W)."""
+class Measured(NamedTuple):
+    """What a method says of two pictures that lie on each other: similarity; strength, float32 (H, W), 0 to 1; changed
+    pixels, bool (H, W); how many must hang together to count.
+    """
+
+    similarity: float
+    strength: np.ndarray
+    mask: np.ndarray
+    min_area: int
 
 
 def _by_pixel(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Measured:
@@ -49,13 +60,13 @@ def _by_pixel(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Opt
         otsu = gray_threshold(cv2.absdiff(images.gray(before), images.gray(after)), threshold, 0)
         threshold = min(255.0, otsu / how.sensitivity)
     gray, mask = pixel_mask(before, after, threshold)
-    return unchanged_share(mask), gray.astype(np.float32) / 255, mask > 0
+    return Measured(unchanged_share(mask), gray.astype(np.float32) / 255, mask > 0, _usual_area(mask))
 
 
 def _by_ssim(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Measured:
     score, ssim_map = structural_difference(before, after)
     apart = np.clip((1 - reduce(np.minimum, cv2.split(ssim_map))) / 2, 0, 1)  # min(axis=2) is five times slower
-    return score, apart, hysteresis(apart, 0.25 / how.sensitivity)
+    return Measured(score, apart, hysteresis(apart, 0.25 / how.sensitivity), _usual_area(apart))
 
 
 def _by_features(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Measured:
@@ -63,14 +74,20 @@ def _by_features(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: 
     least, top = max(0.01, 4 * float(np.median(found.map))), float(found.map.max())
     # The fields of view of neighbors overlap: a change fades out slowly.
     threshold = max(least, 0.4 * top) / how.sensitivity
-    return found.similarity, found.map, hysteresis(found.map, threshold, low=0.7)
+    return Measured(found.similarity, found.map, hysteresis(found.map, threshold, low=0.7), _usual_area(found.map))
 
 
 def _by_tolerance(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Measured:
     excess, threshold = tolerant_difference(before, after, tolerance=how.tolerance, one_sided=how.one_sided)
-    mask = hysteresis(excess, threshold / how.sensitivity)
+    noise = pair_noise(before, after, excess, valid)
+    mask = hysteresis(excess, max(threshold, noise.level) / how.sensitivity)
     changed = int(np.count_nonzero(mask & valid)) / max(1, int(np.count_nonzero(valid)))
-    return 1 - changed, np.clip(excess / 255, 0, 1), mask
+    return Measured(1 - changed, np.clip(excess / 255, 0, 1), mask, noise.min_area)
+
+
+def _usual_area(picture: np.ndarray) -> int:
+    """What the classic methods take for a region: their maps are as rough as the picture is large."""
+    return max(12, picture.size // 5000)
 
 
 _COMPARE: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray, Options], Measured]] = {

@@ -57,7 +57,7 @@ def warp(image: np.ndarray, matrix: np.ndarray, *, smooth: float = 1.0) -> np.nd
 
 def blurred(image: np.ndarray, factor: float) -> np.ndarray:
     """The image without what is lost when it shrinks by that factor."""
-    return cv2.GaussianBlur(image, (0, 0), 0.5 * float(np.sqrt(factor * factor - 1))) if factor > 1 else image
+    return cv2.GaussianBlur(image, (0, 0), 0.5 * float(np.sqrt(factor * factor - 1))) if factor > 1.05 else image
 
 
 def sane(matrix: np.ndarray, shape: tuple[int, int], *, least: float = 0.1, zooms: float = 3.2) -> bool:

@@ -7,10 +7,10 @@ from functools import reduce
 import cv2
 import numpy as np
 
-from whatchanged import images
 from whatchanged.alignment import align, inside
 from whatchanged.images import same_size
 from whatchanged.light import normalize_illumination
+from whatchanged.noise import pixel_noise
 
 _LIKELY, _CERTAIN = 0.3, 0.9  # of the threshold: where a change begins to be likely, and where it is certain
 
@@ -41,7 +41,7 @@ def tolerant_difference(
     threshold : what an excess must exceed to be a change: the noise of this pair, or the floor.
     """
     before, after = same_size(before, after)
-    noise = _noise(before, after)
+    noise = pixel_noise(before, after)
     a, b = (_denoise(image, noise) for image in (before, after))
     combine = np.maximum if one_sided else np.minimum
     excess = combine(_outside(a, b, tolerance), _outside(b, a, tolerance))
@@ -76,13 +76,6 @@ def _outside(image: np.ndarray, other: np.ndarray, tolerance: int) -> np.ndarray
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * tolerance + 1, 2 * tolerance + 1))
     high, low = (operation(other, kernel).reshape(other.shape) for operation in (cv2.dilate, cv2.erode))
     return (np.maximum(image, high) - high) + (low - np.minimum(image, low))  # at most one of the two is not 0
-
-
-def _noise(before: np.ndarray, after: np.ndarray) -> float:
-    """Standard deviation of the pixel noise of the difference, in gray levels, whatever its low frequencies."""
-    difference = images.gray(before).astype(np.int16) - images.gray(after)
-    fine = difference[1:, 1:] - difference[:-1, 1:] - difference[1:, :-1] + difference[:-1, :-1]
-    return float(1.4826 * np.median(np.abs(fine)) / 2) if fine.size else 0.0
 
 
 def _denoise(image: np.ndarray, noise: float) -> np.ndarray:

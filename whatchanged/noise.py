@@ -1,0 +1,73 @@
+"""What a pair's own noise, compression and unsteady edges make differ: measured where the pictures have structure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from whatchanged import images
+
+_BLOCK = 16  # pixels a side: a JPEG with halved colors smears an edge as far
+_EDGE = 32  # gray levels across seven pixels, in both pictures, from which a block has structure
+_FACTOR, _SPREAD = 2.0, 5.0  # of the highest tenth of the blocks, of the highest quarter: what noise hardly exceeds
+_MOST = 40.0  # gray levels; where changes are all over, they are what is measured, and are not to hide themselves
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How far two pictures differ where nothing changed.
+
+    Attributes
+    ----------
+    level : gray levels that an excess (see `tolerance.tolerant_difference`) hardly reaches without a change.
+    min_area : pixels that must differ together to be more than noise.
+    """
+
+    level: float
+    min_area: int
+
+
+def pair_noise(before: np.ndarray, after: np.ndarray, excess: np.ndarray, valid: np.ndarray) -> Noise:
+    """The noise of a pair, from what its blocks with edges differ by.
+
+    Changes are few, so most of these blocks show noise, compression and alignment alone. The median over all pixels,
+    on the other hand, is 0 on a page that was saved as JPEG: most of it is white.
+
+    Parameters
+    ----------
+    before, after : uint8 arrays (H, W, 3), aligned, in one light.
+    excess : float32 array (H, W), gray levels.
+    valid : bool array (H, W).
+    """
+    sigma = pixel_noise(before, after)
+    edges = np.minimum(_range(before), _range(after))
+    blocks = _blocks(excess)[(_blocks(edges).max(axis=1) > _EDGE) & _blocks(valid).all(axis=1)]
+    peaks = blocks.max(axis=1) - blocks.min(axis=1)  # a block that was repainted as a whole is no noise
+    if peaks.size < 8:
+        return Noise(0.0, round(4 + 4 * sigma))
+    quarter, tenth = np.quantile(peaks, (0.75, 0.9))
+    level = min(_MOST, _FACTOR * tenth, _SPREAD * quarter)
+    return Noise(float(level), round(4 + 4 * sigma + level))
+
+
+def _range(image: np.ndarray) -> np.ndarray:
+    """How far the values within seven pixels lie apart: uint8 (H, W)."""
+    kernel = np.ones((7, 7), np.uint8)
+    high, low = (operation(image, kernel) for operation in (cv2.dilate, cv2.erode))
+    return np.asarray(np.maximum.reduce(cv2.split(cv2.subtract(high, low))))
+
+
+def _blocks(values: np.ndarray) -> np.ndarray:
+    """The values of each whole block: (blocks, pixels)."""
+    height, width = (side // _BLOCK * _BLOCK for side in values.shape)
+    rows = values[:height, :width].reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
+    return rows.swapaxes(1, 2).reshape(-1, _BLOCK * _BLOCK)
+
+
+def pixel_noise(before: np.ndarray, after: np.ndarray) -> float:
+    """Standard deviation of the pixel noise of the difference, in gray levels, whatever its low frequencies."""
+    difference = images.gray(before).astype(np.int16) - images.gray(after)
+    fine = difference[1:, 1:] - difference[:-1, 1:] - difference[1:, :-1] + difference[:-1, :-1]
+    return float(1.4826 * np.median(np.abs(fine)) / 2) if fine.size else 0.0

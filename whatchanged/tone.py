@@ -1,0 +1,192 @@
+"""Both pictures in one tone: contrast, gamma, white balance and lighting, learned from what did not change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from whatchanged import images
+
+_GRID = 72  # points along the longer side that the tone is learned from
+_KNOTS = np.array([0, 8, 18, 32, 50, 72, 100, 130, 160, 192, 224, 255.0])  # between which the tone curve is straight
+_CLIPPED = 8, 245  # gray levels; clipped pixels come back from JPEG and interpolation a little inside 0 and 255
+_ALIKE = 2.0  # gray levels that points of two pictures in one light differ by at most, noise apart
+_STAYED = 0.08  # share of points that only an unchanged light explains, from which it is believed
+
+_ENDS = np.where((np.arange(256) <= 1) | (np.arange(256) >= 253), 255, 0).astype(np.uint8)  # where a value is cut off
+
+
+@dataclass(frozen=True)
+class _Tone:
+    """`curve[channel](value) * (1 + across(x, y)) + lift(x, y)`."""
+
+    curve: np.ndarray  # float (3, knots): gray levels
+    across: np.ndarray  # float (5,)
+    lift: np.ndarray  # float (5,): gray levels
+
+    def __call__(self, value: np.ndarray, x: np.ndarray, y: np.ndarray, channel: np.ndarray) -> np.ndarray:
+        toned = np.empty(len(value))
+        for number in range(3):
+            own = channel == number
+            toned[own] = np.interp(value[own], _KNOTS, self.curve[number])
+        basis = np.stack(_basis(x, y))
+        return toned * (1 + self.across @ basis) + self.lift @ basis
+
+
+def one_tone(before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give both pictures the same contrast, gamma, white balance and lighting.
+
+    Parameters
+    ----------
+    before, after : uint8 arrays (H, W, 3) of the same size, aligned.
+    valid : bool array (H, W): the pixels to learn from.
+
+    Returns
+    -------
+    before, after : uint8 arrays (H, W, 3). The picture with more contrast is brought down to the other one, so that
+        no noise is raised and nothing is pushed past white. Pictures that agree already, and those of which a good
+        part is as it was, come back as they are: a light changes all of a picture.
+
+    Notes
+    -----
+    The tone is a curve for each channel (straight between twelve gray levels), and across the picture a quadratic
+    factor and a quadratic offset. It is fitted by least squares with Tukey's weights, which give points that do not
+    fit (the changes) no say, first with wide ones and then with ever narrower ones. Clipped points have none either.
+    """
+    a, b, x, y, channel, cell = _points(before, after, valid)
+    if len(a) < 64:
+        return before, after
+    swap = _contrast(a, channel) < _contrast(b, channel)
+    source, target = (b, a) if swap else (a, b)
+    tone = _fitted(source, target, x, y, channel)
+    apart = np.abs(target - tone(source, x, y, channel))
+    if not _worth_it(np.abs(target - source), apart, cell):
+        return before, after
+    if swap:
+        return before, _toned(after, tone, before)
+    return _toned(before, tone, after), after
+
+
+def rendered(image: np.ndarray) -> bool:
+    """Whether most of a picture is exactly flat, as no camera takes it: a page, a screenshot, a drawing."""
+    kernel = np.ones((3, 3), np.uint8)
+    gray = images.gray(image)
+    return float((cv2.dilate(gray, kernel) == cv2.erode(gray, kernel)).mean()) > 0.6
+
+
+def _points(before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Values of both pictures on a coarse grid, position (-1 to 1), channel and number of the grid's cell; clipped
+    ones are left out.
+    """
+    height, width = before.shape[:2]
+    factor = min(1.0, _GRID / max(height, width))
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    a, b = (cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32) for image in (before, after))
+    usable = (np.maximum(a, b) < _CLIPPED[1]) & (np.minimum(a, b) > 4)
+    for image in (before, after):
+        usable &= cv2.resize(cv2.LUT(image, _ENDS), size, interpolation=cv2.INTER_AREA) < 25  # a tenth
+    usable &= cv2.resize(valid.view(np.uint8) * 255, size, interpolation=cv2.INTER_AREA)[..., None] > 250
+    row, column, channel = np.nonzero(usable)
+    x, y = 2 * (column + 0.5) / size[0] - 1, 2 * (row + 0.5) / size[1] - 1
+    return a[usable].astype(float), b[usable].astype(float), x, y, channel, row * size[0] + column
+
+
+def _contrast(values: np.ndarray, channel: np.ndarray) -> float:
+    """How far the values spread in each channel, together: what a change of the light's color does not reach."""
+    return float(np.mean([np.std(values[channel == c]) for c in range(3) if (channel == c).any()]))
+
+
+def _basis(x, y) -> list:
+    return [x, y, x * x - 1 / 3, x * y, y * y - 1 / 3]
+
+
+def _hats(value: np.ndarray, channel: np.ndarray) -> np.ndarray:
+    """The share of each knot of each channel in a value: float (n, 3 * knots)."""
+    knots, rows = len(_KNOTS), np.arange(len(value))
+    left = np.clip(np.searchsorted(_KNOTS, value, side="right") - 1, 0, knots - 2)
+    share = (value - _KNOTS[left]) / np.diff(_KNOTS)[left]
+    out = np.zeros((len(value), 3 * knots))
+    out[rows, channel * knots + left] = 1 - share
+    out[rows, channel * knots + left + 1] = share
+    return out
+
+
+def _ridge(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """What is held against a tone without reason: bends of the curve, and a surface. (matrix, right-hand side)"""
+    knots = len(_KNOTS)
+    bend = np.diff(np.diff(np.eye(knots), axis=0) * (32 / np.diff(_KNOTS))[:, None], axis=0)
+    curve = 1e-3 * bend.T @ bend + 1e-6 * np.eye(knots)
+    matrix = np.zeros((3 * knots + 10, 3 * knots + 10))
+    for channel in range(3):
+        own = slice(channel * knots, (channel + 1) * knots)
+        matrix[own, own] = curve
+    # a factor rather than an offset, where both would do
+    matrix[3 * knots :, 3 * knots :] = np.diag([2e-2] * 5 + [2e-4] * 5)
+    right = np.zeros(len(matrix))
+    right[: 3 * knots] = np.tile(1e-6 * _KNOTS, 3)
+    return matrix * count, right * count
+
+
+def _fitted(source, target, x, y, channel) -> _Tone:
+    knots, basis = 3 * len(_KNOTS), np.stack(_basis(x, y), axis=1)
+    hats, (ridge, right) = _hats(source, channel), _ridge(len(source))
+    tone = _Tone(np.tile(_KNOTS, (3, 1)), np.zeros(5), np.zeros(5))
+    weight, toned = np.ones(len(source)), source
+    for turn in range(14):
+        design = np.concatenate([hats, basis * toned[:, None], basis], axis=1)
+        weighted = design * weight[:, None]
+        found = np.linalg.solve(weighted.T @ design + ridge, weighted.T @ target + right)
+        curve = found[:knots].reshape(3, -1)
+        last, tone = tone, _Tone(np.maximum.accumulate(curve, axis=1), found[knots : knots + 5], found[knots + 5 :])
+        toned = hats @ found[:knots]
+        weight = _weight(target - design @ found, turn)
+        if turn > 5 and np.abs(last.curve - tone.curve).max() < 0.05:
+            break
+    return tone
+
+
+def _weight(residual: np.ndarray, turn: int) -> np.ndarray:
+    """Tukey's biweight, wide in the first turns: 1 where the residual is small, 0 where it is an outlier."""
+    wide = 1 + 4 * 0.5**turn
+    scale = wide * max(0.7, 1.4826 * float(np.median(np.abs(residual))))
+    return np.clip(1 - (residual / (4.685 * scale)) ** 2, 0, None) ** 2
+
+
+def _worth_it(as_it_was: np.ndarray, toned: np.ndarray, cell: np.ndarray) -> bool:
+    """Whether the light changed: the tone explains noticeably more, and there is no part that only the old light
+    explains, as there is where much of a picture was painted anew.
+    """
+    gain = float(np.median(as_it_was) - np.median(toned))
+    if gain < 0.25 or (as_it_was - toned).mean() < 0.25:
+        return False
+    worst = np.zeros((2, int(cell.max()) + 1))
+    for row, apart in zip(worst, (as_it_was, toned), strict=True):
+        np.maximum.at(row, cell, apart)
+    here = worst[:, np.unique(cell)]
+    alike = max(_ALIKE, 0.5 * float(np.median(here[1])))
+    stayed = (here[0] < alike) & (here[1] > 2 * alike)
+    return float(stayed.mean()) < _STAYED
+
+
+def _toned(image: np.ndarray, tone: _Tone, other: np.ndarray) -> np.ndarray:
+    """The image in the tone of the other one. A pixel near white or black may have been cut off there: all it says is
+    "at least white", so where the other picture shows more than it would have, that is believed.
+    """
+    height, width = image.shape[:2]
+    x = (2 * (np.arange(width, dtype=np.float32) + 0.5) / width - 1)[None, :]
+    y = (2 * (np.arange(height, dtype=np.float32) + 0.5) / height - 1)[:, None]
+    curves = np.stack([np.interp(np.arange(256), _KNOTS, curve) for curve in tone.curve], axis=1).astype(np.float32)
+    lit = cv2.LUT(image, curves[:, None, :])
+    if np.abs(tone.across).max() > 1e-3 or np.abs(tone.lift).max() > 0.1:
+        across, lift = (
+            sum(float(c) * term for c, term in zip(terms, _basis(x, y), strict=True))
+            for terms in (tone.across, tone.lift)
+        )
+        lit = lit * (1 + across[..., None]).astype(np.float32) + (lift[..., None] + 0.5).astype(np.float32)
+    else:
+        lit += 0.5
+    lit = np.clip(lit, 0, 255).astype(np.uint8)
+    lit = np.where(image >= _CLIPPED[1], np.maximum(lit, other), lit)
+    return np.where(image <= _CLIPPED[0], np.minimum(lit, other), lit)
