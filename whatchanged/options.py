@@ -26,7 +26,7 @@ class Options:
     align, normalize : register the after image first; remove differences of light first. None: as the method is
         meant, which is yes for "tolerant" and no for the three classic ones.
     kind : one of `PAIR_KINDS`; None: the pair says itself what it is. To the three classic methods all are "camera".
-    motion : what `align` may do: "translation", "euclidean", "affine" or "perspective".
+    motion : what `align` may do: "translation", "euclidean", "affine" or "perspective"; None: what the pair needs.
     size : how pictures of different sizes are compared: "pad", each as it is, aligned by what it shows or at the top
         left, so that what only one has is told; "crop", what both have at the top left; "scale", squeezed to the
         smaller size, for a picture of another resolution. Boxes stay in pixels of the pictures as they were given.
@@ -46,7 +46,7 @@ class Options:
     method: str = "tolerant"
     align: bool | None = None
     normalize: bool | None = None
-    motion: str = "affine"
+    motion: str | None = None
     size: str = "pad"
     kind: str | None = None
     tolerance: int = 1

@@ -186,7 +186,7 @@ def _toned(image: np.ndarray, tone: _Tone, other: np.ndarray) -> np.ndarray:
         )
         lit = lit * (1 + across[..., None]).astype(np.float32) + (lift[..., None] + 0.5).astype(np.float32)
     else:
-        lit += 0.5
+        lit = lit + np.float32(0.5)
     lit = np.clip(lit, 0, 255).astype(np.uint8)
     lit = np.where(image >= _CLIPPED[1], np.maximum(lit, other), lit)
     return np.where(image <= _CLIPPED[0], np.minimum(lit, other), lit)
