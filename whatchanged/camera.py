@@ -9,13 +9,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from whatchanged import images
 from whatchanged.alignment import align, inside
 from whatchanged.features import feature_similarity
 from whatchanged.geometry import blurred
 from whatchanged.noise import pair_noise
 from whatchanged.options import Options
-from whatchanged.pixels import gray_threshold, pixel_mask, unchanged_share
+from whatchanged.pixels import differences, gray_threshold, pixel_mask, unchanged_share
 from whatchanged.regions import Compared, hysteresis
 from whatchanged.ssim import structural_difference
 from whatchanged.tolerance import tolerant_difference
@@ -57,10 +56,10 @@ class Measured(NamedTuple):
 def _by_pixel(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Measured:
     threshold: str | float = "otsu"
     if how.sensitivity != 1:
-        otsu = gray_threshold(cv2.absdiff(images.gray(before), images.gray(after)), threshold, 0)
+        otsu = gray_threshold(differences(before, after, "color"), threshold, 0)
         threshold = min(255.0, otsu / how.sensitivity)
-    gray, mask = pixel_mask(before, after, threshold)
-    return Measured(unchanged_share(mask), gray.astype(np.float32) / 255, mask > 0, _usual_area(mask))
+    apart, mask = pixel_mask(before, after, threshold, channels="color")
+    return Measured(unchanged_share(mask), apart.astype(np.float32) / 255, mask > 0, _usual_area(mask))
 
 
 def _by_ssim(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Measured:

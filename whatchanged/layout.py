@@ -15,6 +15,8 @@ Rect = tuple[int, int, int, int]
 
 _DEPTH = 4  # rows, columns within them, rows within those, columns
 _WORTH = 0.5  # of the pixels that differ in place, at most as many may be left where rows moved
+_MORE = 1.5  # how many times as many pixels may be left where columns come first
+_NEW = 0.25  # how much of what only one page shows counts as left, where whole rows moved
 _EMPTY = 0.02  # how much of an inserted empty row counts as changed, beside pixels that show something
 
 
@@ -54,9 +56,9 @@ def layout_of(before: np.ndarray, after: np.ndarray) -> Layout:
     Rows that occur once in each page are its anchors, as in the patience diff of Bram Cohen; from each of them the
     match grows over equal rows. What lies between is matched again by its columns, then again by its rows. Where the
     page has columns of its own, as a sidebar that stays, it is better to begin with those: that is taken where fewer
-    places are to be told. Pages of the same size stay in place unless laying them so leaves at most half of the pixels
-    that differ there. Empty rows are told where they push something away, not where they merely make up for it at the
-    end.
+    places are to be told, and hardly more pixels. Pages of the same size stay in place unless laying them so leaves at
+    most half of the pixels that differ there. Empty rows are told where they push something away, not where they merely
+    make up for it at the end.
     """
     pages = _Pages(before, after)
     whole = (0, 0, before.shape[1], before.shape[0]), (0, 0, after.shape[1], after.shape[0])
@@ -66,7 +68,8 @@ def layout_of(before: np.ndarray, after: np.ndarray) -> Layout:
         return by_rows  # it differs in a few places
     pages.found = Layout()
     pages.match(*whole, False, _DEPTH)
-    return min(by_rows, pages.found, key=pages.places)
+    fewer = pages.places(pages.found) < pages.places(by_rows)
+    return pages.found if fewer and pages.left(pages.found) <= _MORE * pages.left(by_rows) else by_rows
 
 
 class _Pages:
@@ -80,6 +83,13 @@ class _Pages:
         """How many rectangles a layout leaves to be told."""
         differ = [one for one in layout.pieces if not np.array_equal(cut(self.before, one[0]), cut(self.after, one[1]))]
         return len(differ) + len(layout.removed) + len(layout.added) + len(layout.moved)
+
+    def left(self, layout: Layout) -> int:
+        """How many pixels a layout leaves to be told."""
+        alone = [(self.before, rect, self.grounds[0]) for rect, _ in layout.removed]
+        alone += [(self.after, rect, self.grounds[1]) for _, rect in layout.added]
+        shown = sum(int(np.count_nonzero(content(*one))) for one in alone)
+        return shown + sum(int(apart_by_row(cut(self.before, a), cut(self.after, b)).sum()) for a, b in layout.pieces)
 
     def match(self, a: Rect, b: Rect, by_rows: bool, depth: int, tried: int = 0) -> None:
         """Lay two rectangles on each other: by rows or by columns, then what is left the other way."""
@@ -97,7 +107,7 @@ class _Pages:
         if depth < _DEPTH:  # letters are set anew a pixel further on, without a person seeing it
             runs = [run for run in runs if abs(run[0] - run[1]) != 1 or len(lines[0]) != len(lines[1])]
         parts = _Parts(runs, lines, self.grounds)
-        if len(lines[0]) == len(lines[1]) and not parts.worth():
+        if len(lines[0]) == len(lines[1]) and not parts.worth(_NEW if depth == _DEPTH else 1.0):
             parts = _Parts([run for run in runs if run[0] == run[1]], lines, self.grounds)
         part = _rows if by_rows else _columns
         for number, (i, j, count) in enumerate(parts.runs):
@@ -196,14 +206,16 @@ class _Parts:
             if rows
         )
 
-    def worth(self) -> bool:
-        """Whether rows that moved explain so much that they must have moved."""
+    def worth(self, new: float) -> bool:
+        """Whether rows that moved explain so much that they must have moved; what only one page has counts by a factor,
+        as it would differ in place, too.
+        """
         if all(i == j for i, j, _ in self.runs):
             return True
         left = 0.0
         for number, ((i, j, count), (h1, h2)) in enumerate(zip(self.runs, self.gaps, strict=True)):
             if not (h1 and h2):
-                left += self._ink(number) + _EMPTY * (h1 + h2) * self.lines[0].shape[1]
+                left += new * self._ink(number) + _EMPTY * (h1 + h2) * self.lines[0].shape[1]
                 continue
             one, two = self.lines[0][i + count : i + count + h1], self.lines[1][j + count : j + count + h2]
             both = min(h1, h2)

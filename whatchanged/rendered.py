@@ -101,7 +101,7 @@ def _one_sided(before: np.ndarray, after: np.ndarray, layout: Layout) -> list[Re
     ]
     for box, area, rect, place in gone:
         x, y, width, height = box
-        match = next((one for one in new if area and np.array_equal(cut(pages[0], box), cut(pages[1], one[0]))), None)
+        match = next((one for one in new if area and _same(pages, rect, one[2], colors)), None)
         if match:
             new.remove(match)
             found.append(_region(box, match[0], area, "moved"))
@@ -113,6 +113,16 @@ def _one_sided(before: np.ndarray, after: np.ndarray, layout: Layout) -> list[Re
         there = place[0] + x - rect[0], place[1] + y - rect[1], width, height
         found.append(_region(there, box, area or width * height, "added"))
     return found
+
+
+def _same(pages: tuple[np.ndarray, np.ndarray], before: Rect, after: Rect, colors: tuple[int, int]) -> bool:
+    """Whether two rectangles show the same, wherever it stands in them."""
+    shown = []
+    for page, rect, color in zip(pages, (before, after), colors, strict=True):
+        part = cut(page, rect)
+        x, y, width, height = cv2.boundingRect((part != color).view(np.uint8))
+        shown.append(part[y : y + height, x : x + width])
+    return np.array_equal(shown[0], shown[1])
 
 
 def _region(before: Rect, after: Rect, area: int, what: str) -> Region:

@@ -16,7 +16,7 @@ _SIDES = [(0,), (1,), (2,), (3,), (0, 2), (0, 3), (1, 2), (1, 3)]  # left or rig
 _FEWEST = 6  # pixels that differ; fewer fit any shift
 _LETTERS = 4  # fragments that make a line
 _EDGE = 24  # gray levels across 3 pixels
-_TOUCHED = 0.35  # share of the edges that a shifted line has differences at
+_TOUCHED = 0.25  # share of the edges that a shifted line has differences at
 _KEPT = 0.006  # share of the difference that a shift may add or take away as a whole
 _OUTSIDE = 0.002  # share of the squared difference that may leave the range of its neighbors
 _SQUARE = np.ones((3, 3), np.uint8)
@@ -38,7 +38,7 @@ def without_shifts(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> n
     -----
     A letter is dropped where one blend of its pixels with their neighbors explains most of the squared difference in
     its box and around it: around it, as something that really changed leaves its surroundings as they are. A line of
-    letters is dropped where about every edge differs, no pixel leaves the range of its neighbors in the other picture,
+    letters is dropped where edges all along it differ, no pixel leaves the range of its neighbors in the other picture,
     and as much got darker as got brighter: a shift moves the ink, another color or letter takes or adds some. Where
     that was most of what differs, the few pixels of corners and dots that show no shift are dropped, too.
     """

@@ -61,6 +61,7 @@ def test_dark_mode(kind):
 def test_a_window_opened_over_a_screen():
     before = screens.screen(np.random.default_rng(7), SIZE).pixels
     other = screens.screen(np.random.default_rng(8), (440, 300)).pixels
+    other[[0, -1]], other[:, [0, -1]] = 90, 90  # its frame
     after = before.copy()
     after[90:390, 110:550] = other
     covers(before, after, (110, 90, 440, 300), least=0.9)
