@@ -9,16 +9,24 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from whatchanged.alignment import align, inside
+from whatchanged import images
+from whatchanged.alignment import Alignment, align, inside
 from whatchanged.features import feature_similarity
 from whatchanged.geometry import blurred
-from whatchanged.noise import pair_noise
+from whatchanged.noise import edges_of_both, less_unsteady, pair_noise
 from whatchanged.options import Options
 from whatchanged.pixels import differences, gray_threshold, pixel_mask, unchanged_share
 from whatchanged.regions import Compared, hysteresis
 from whatchanged.ssim import structural_difference
+from whatchanged.structure import PART, parts_agreeing
 from whatchanged.tolerance import tolerant_difference
 from whatchanged.tone import one_tone, rendered
+
+APART = (
+    "the pictures cannot be laid on each other: they show different things, or one thing from too different a view;"
+    " the whole picture counts as replaced"
+)
+_HARDLY = 0.5  # confidence of an alignment below which it is asked whether the pictures show the same thing at all
 
 
 def compare_photographs(before: np.ndarray, after: np.ndarray, how: Options) -> Compared:
@@ -30,16 +38,44 @@ def compare_photographs(before: np.ndarray, after: np.ndarray, how: Options) -> 
     how : the method; whether to align and to even out the light, and the rest of `Options`.
     """
     laid = align(before, after, how.motion) if how.aligns else None
+    original = after
     lit = how.normalizes and not (rendered(before) and rendered(after))  # no light falls on a rendered page
     if laid is not None:
         before, after = blurred(before, 1 / laid.zoom), laid.warp(after)
     valid = np.ones(before.shape[:2], bool) if laid is None else inside(laid.valid)
+    if laid is not None and laid.confidence < _HARDLY and _show_different_things(before, after, valid):
+        return _replaced(before, original, laid)
     if lit:
         before, after = one_tone(before, after, valid)
     measured = _COMPARE[how.method](before, after, valid, how)
     mask = measured.mask & valid
     merge = max(3, min(mask.shape) // 24)
     return Compared(measured.similarity, measured.strength, mask, after, merge, measured.min_area, laid)
+
+
+def _show_different_things(before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> bool:
+    """Whether hardly any part of a picture agrees with the other one, neither in its structure nor in its colors.
+
+    A picture of which two thirds were replaced does not: the last third agrees, or is as it was.
+    """
+    if min(valid.shape) < 2 * PART:
+        return False
+    agreement = parts_agreeing(before, after, valid)
+    if len(agreement) < 12 or np.mean(agreement > 0.3) > 0.08:
+        return False
+    size = tuple(max(1, side // PART) for side in valid.shape[::-1])
+    a, b = (cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(int).max(axis=2) for image in (before, after))
+    telling = (np.minimum(a, b) < 240) & (np.maximum(a, b) > 16)  # a dark sky is like any other dark sky
+    far = np.abs(a - b)[telling] > 4
+    return bool(far.size == 0 or far.mean() > 0.8)
+
+
+def _replaced(before: np.ndarray, after: np.ndarray, laid: Alignment) -> Compared:
+    """The whole picture as one change."""
+    shape = before.shape[:2]
+    strength = np.maximum.reduce(cv2.split(cv2.absdiff(before, after))).astype(np.float32) / 255
+    still = Alignment(np.eye(3), np.ones(shape, bool), laid.confidence, "none")
+    return Compared(0.0, strength, np.ones(shape, bool), after, 0, 1, still, APART)
 
 
 class Measured(NamedTuple):
@@ -78,8 +114,12 @@ def _by_features(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: 
 
 def _by_tolerance(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Measured:
     excess, threshold = tolerant_difference(before, after, tolerance=how.tolerance, one_sided=how.one_sided)
-    noise = pair_noise(before, after, excess, valid)
-    mask = hysteresis(excess, max(threshold, noise.level) / how.sensitivity)
+    excess[~valid] = 0  # before the threshold: a region must not hang on what one of the pictures does not show
+    edges = edges_of_both(before, after)
+    noise = pair_noise(before, after, excess, valid, edges)
+    threshold = max(threshold, noise.level) / how.sensitivity
+    judged = excess if how.one_sided else less_unsteady(excess, edges, threshold)
+    mask = hysteresis(judged, threshold)
     changed = int(np.count_nonzero(mask & valid)) / max(1, int(np.count_nonzero(valid)))
     return Measured(1 - changed, np.clip(excess / 255, 0, 1), mask, noise.min_area)
 

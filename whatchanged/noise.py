@@ -11,7 +11,12 @@ from whatchanged import images
 
 _BLOCK = 16  # pixels a side: a JPEG with halved colors smears an edge as far
 _EDGE = 32  # gray levels across seven pixels, in both pictures, from which a block has structure
-_FACTOR, _SPREAD = 2.0, 5.0  # of the highest tenth of the blocks, of the highest quarter: what noise hardly exceeds
+_FACTORS = {
+    0.9: 2.0,
+    0.75: 5.0,
+    0.5: 10.0,
+}  # how far noise exceeds these quantiles of the blocks at most; the least counts
+_UNSTEADY = 0.15  # of an edge's height: what it differs by where it lies off by 0.15 pixels more than is tolerated
 _MOST = 40.0  # gray levels; where changes are all over, they are what is measured, and are not to hide themselves
 
 
@@ -29,7 +34,9 @@ class Noise:
     min_area: int
 
 
-def pair_noise(before: np.ndarray, after: np.ndarray, excess: np.ndarray, valid: np.ndarray) -> Noise:
+def pair_noise(
+    before: np.ndarray, after: np.ndarray, excess: np.ndarray, valid: np.ndarray, edges: np.ndarray
+) -> Noise:
     """The noise of a pair, from what its blocks with edges differ by.
 
     Changes are few, so most of these blocks show noise, compression and alignment alone. The median over all pixels,
@@ -40,16 +47,22 @@ def pair_noise(before: np.ndarray, after: np.ndarray, excess: np.ndarray, valid:
     before, after : uint8 arrays (H, W, 3), aligned, in one light.
     excess : float32 array (H, W), gray levels.
     valid : bool array (H, W).
+    edges : of `edges_of_both`.
     """
     sigma = pixel_noise(before, after)
-    edges = np.minimum(_range(before), _range(after))
     blocks = _blocks(excess)[(_blocks(edges).max(axis=1) > _EDGE) & _blocks(valid).all(axis=1)]
     peaks = blocks.max(axis=1) - blocks.min(axis=1)  # a block that was repainted as a whole is no noise
     if peaks.size < 8:
         return Noise(0.0, round(4 + 4 * sigma))
-    quarter, tenth = np.quantile(peaks, (0.75, 0.9))
-    level = min(_MOST, _FACTOR * tenth, _SPREAD * quarter)
+    level = min(_MOST, *(factor * float(np.quantile(peaks, share)) for share, factor in _FACTORS.items()))
     return Noise(float(level), round(4 + 4 * sigma + level))
+
+
+def edges_of_both(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """How strong an edge each pixel lies at, in both pictures: the range of the values within seven pixels, uint8
+    (H, W), the lesser of both.
+    """
+    return np.minimum(_range(before), _range(after))
 
 
 def _range(image: np.ndarray) -> np.ndarray:
@@ -57,6 +70,11 @@ def _range(image: np.ndarray) -> np.ndarray:
     kernel = np.ones((7, 7), np.uint8)
     high, low = (operation(image, kernel) for operation in (cv2.dilate, cv2.erode))
     return np.asarray(np.maximum.reduce(cv2.split(cv2.subtract(high, low))))
+
+
+def less_unsteady(excess: np.ndarray, edges: np.ndarray, threshold: float) -> np.ndarray:
+    """The excess, made less where both pictures have an edge so strong that a part of a pixel makes that much of it."""
+    return excess * (threshold / np.maximum(threshold, _UNSTEADY * edges, dtype=np.float32))
 
 
 def _blocks(values: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ MOTIONS = {
     "affine": cv2.MOTION_AFFINE,
     "perspective": cv2.MOTION_HOMOGRAPHY,
 }
+PART = 32  # pixels a side
 ROUGH, PRECISE = 1e-3, 1e-5  # correlation that an iteration must gain: in the search for a start, and at the end
 
 
@@ -122,3 +123,22 @@ def flow(first: np.ndarray, second: np.ndarray, parts: int = 5) -> np.ndarray:
         return np.zeros(1)
     dx, dy = (xy * yt - yy * xt)[held], (xy * xt - xx * yt)[held]
     return np.hypot(dx, dy) / determinant[held]
+
+
+def parts_agreeing(before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """The correlation of the structure of each part (squares of `PART` pixels) that has any in one of the pictures:
+    float array (n,), -1 to 1.
+    """
+    first, second, seen = (
+        _parts(one) for one in (structure(images.gray(before)), structure(images.gray(after)), valid)
+    )
+    first, second = (one - one.mean(axis=1, keepdims=True) for one in (first, second))
+    energies = (first * first).mean(axis=1), (second * second).mean(axis=1)
+    telling = seen.all(axis=1) & (np.maximum(*energies) > 0.25)
+    return ((first * second).mean(axis=1) / np.sqrt(energies[0] * energies[1] + 1e-6))[telling]
+
+
+def _parts(values: np.ndarray) -> np.ndarray:
+    height, width = (side // PART * PART for side in values.shape)
+    rows = values[:height, :width].reshape(height // PART, PART, width // PART, PART)
+    return rows.swapaxes(1, 2).reshape(-1, PART * PART)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,9 +14,20 @@ _GRID = 72  # points along the longer side that the tone is learned from
 _KNOTS = np.array([0, 8, 18, 32, 50, 72, 100, 130, 160, 192, 224, 255.0])  # between which the tone curve is straight
 _CLIPPED = 8, 245  # gray levels; clipped pixels come back from JPEG and interpolation a little inside 0 and 255
 _ALIKE = 2.0  # gray levels that points of two pictures in one light differ by at most, noise apart
+_LEAST = 0.3  # share of its contrast that a picture keeps in another light
 _STAYED = 0.08  # share of points that only an unchanged light explains, from which it is believed
 
-_ENDS = np.where((np.arange(256) <= 1) | (np.arange(256) >= 253), 255, 0).astype(np.uint8)  # where a value is cut off
+_ENDS = [(255 * end).astype(np.uint8) for end in (np.arange(256) <= 1, np.arange(256) >= 253)]  # cut off there
+
+
+class _Points(NamedTuple):
+    """Float arrays (n,): values of both pictures, position (-1 to 1); int array (n,): the channel."""
+
+    before: np.ndarray
+    after: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    channel: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -26,12 +38,12 @@ class _Tone:
     across: np.ndarray  # float (5,)
     lift: np.ndarray  # float (5,): gray levels
 
-    def __call__(self, value: np.ndarray, x: np.ndarray, y: np.ndarray, channel: np.ndarray) -> np.ndarray:
-        toned = np.empty(len(value))
+    def __call__(self, points: _Points) -> np.ndarray:
+        toned = np.empty(len(points.before))
         for number in range(3):
-            own = channel == number
-            toned[own] = np.interp(value[own], _KNOTS, self.curve[number])
-        basis = np.stack(_basis(x, y))
+            own = points.channel == number
+            toned[own] = np.interp(points.before[own], _KNOTS, self.curve[number])
+        basis = np.stack(_basis(points.x, points.y))
         return toned * (1 + self.across @ basis) + self.lift @ basis
 
 
@@ -53,16 +65,22 @@ def one_tone(before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> tuple[
     -----
     The tone is a curve for each channel (straight between twelve gray levels), and across the picture a quadratic
     factor and a quadratic offset. It is fitted by least squares with Tukey's weights, which give points that do not
-    fit (the changes) no say, first with wide ones and then with ever narrower ones. Clipped points have none either.
+    fit (the changes) no say, first with wide ones and then with ever narrower ones. White points may have been cut off
+    there; they only have a say against a tone that makes them too bright.
     """
-    a, b, x, y, channel, cell = _points(before, after, valid)
-    if len(a) < 64:
+    points, cell, white = _points(before, after, valid)
+    sure = ~white.any(axis=0)
+    if np.count_nonzero(sure) < 64:
         return before, after
-    swap = _contrast(a, channel) < _contrast(b, channel)
-    source, target = (b, a) if swap else (a, b)
-    tone = _fitted(source, target, x, y, channel)
-    apart = np.abs(target - tone(source, x, y, channel))
-    if not _worth_it(np.abs(target - source), apart, cell):
+    swap = _contrast(points.before[sure], points.channel[sure]) < _contrast(points.after[sure], points.channel[sure])
+    if swap:
+        points, white = points._replace(before=points.after, after=points.before), white[::-1]
+    tone = _fitted(points, white)
+    toned = tone(points)
+    if _contrast(toned[sure], points.channel[sure]) < _LEAST * _contrast(points.before[sure], points.channel[sure]):
+        return before, after  # what takes away all of a picture is no light
+    apart = np.abs(points.after - toned)
+    if not _worth_it(np.abs(points.after - points.before)[sure], apart[sure], cell[sure]):
         return before, after
     if swap:
         return before, _toned(after, tone, before)
@@ -76,21 +94,25 @@ def rendered(image: np.ndarray) -> bool:
     return float((cv2.dilate(gray, kernel) == cv2.erode(gray, kernel)).mean()) > 0.6
 
 
-def _points(before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Values of both pictures on a coarse grid, position (-1 to 1), channel and number of the grid's cell; clipped
-    ones are left out.
+def _points(before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> tuple[_Points, np.ndarray, np.ndarray]:
+    """Points on a coarse grid; the number of the grid's cell; and in which of both pictures a point is white, so that
+    it may have been brighter: bool (2, n). Black ones are left out.
     """
     height, width = before.shape[:2]
     factor = min(1.0, _GRID / max(height, width))
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    a, b = (cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32) for image in (before, after))
-    usable = (np.maximum(a, b) < _CLIPPED[1]) & (np.minimum(a, b) > 4)
-    for image in (before, after):
-        usable &= cv2.resize(cv2.LUT(image, _ENDS), size, interpolation=cv2.INTER_AREA) < 25  # a tenth
+    small = [cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(float) for image in (before, after)]
+    usable, white = np.minimum(*small) > 4, []
+    for image, values in zip((before, after), small, strict=True):
+        black, clipped = (cv2.resize(cv2.LUT(image, ends), size, interpolation=cv2.INTER_AREA) for ends in _ENDS)
+        usable &= black < 25  # a tenth
+        white.append((clipped >= 25) | (values >= _CLIPPED[1]))
+    usable &= ~(white[0] & white[1])
     usable &= cv2.resize(valid.view(np.uint8) * 255, size, interpolation=cv2.INTER_AREA)[..., None] > 250
     row, column, channel = np.nonzero(usable)
     x, y = 2 * (column + 0.5) / size[0] - 1, 2 * (row + 0.5) / size[1] - 1
-    return a[usable].astype(float), b[usable].astype(float), x, y, channel, row * size[0] + column
+    points = _Points(small[0][usable], small[1][usable], x, y, channel)
+    return points, row * size[0] + column, np.stack([one[usable] for one in white])
 
 
 def _contrast(values: np.ndarray, channel: np.ndarray) -> float:
@@ -129,11 +151,12 @@ def _ridge(count: int) -> tuple[np.ndarray, np.ndarray]:
     return matrix * count, right * count
 
 
-def _fitted(source, target, x, y, channel) -> _Tone:
+def _fitted(points: _Points, white: np.ndarray) -> _Tone:
+    source, target, x, y, channel = points
     knots, basis = 3 * len(_KNOTS), np.stack(_basis(x, y), axis=1)
     hats, (ridge, right) = _hats(source, channel), _ridge(len(source))
     tone = _Tone(np.tile(_KNOTS, (3, 1)), np.zeros(5), np.zeros(5))
-    weight, toned = np.ones(len(source)), source
+    weight, toned = 1.0 - white.any(axis=0), source
     for turn in range(14):
         design = np.concatenate([hats, basis * toned[:, None], basis], axis=1)
         weighted = design * weight[:, None]
@@ -141,7 +164,9 @@ def _fitted(source, target, x, y, channel) -> _Tone:
         curve = found[:knots].reshape(3, -1)
         last, tone = tone, _Tone(np.maximum.accumulate(curve, axis=1), found[knots : knots + 5], found[knots + 5 :])
         toned = hats @ found[:knots]
-        weight = _weight(target - design @ found, turn)
+        residual = target - design @ found
+        weight = _weight(residual, turn)
+        weight[white[0] & (residual > 0) | white[1] & (residual < 0)] = 0  # a white point only says "at least"
         if turn > 5 and np.abs(last.curve - tone.curve).max() < 0.05:
             break
     return tone
