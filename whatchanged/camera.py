@@ -9,7 +9,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from whatchanged import images
 from whatchanged.alignment import Alignment, align, inside
 from whatchanged.features import feature_similarity
 from whatchanged.geometry import blurred
