@@ -15,8 +15,9 @@ Rect = tuple[int, int, int, int]
 
 _DEPTH = 4  # rows, columns within them, rows within those, columns
 _WORTH = 0.5  # of the pixels that differ in place, at most as many may be left where rows moved
+_BLOCK = 64  # pixels a side from which on something is a part of the page rather than a word
 _MORE = 1.5  # how many times as many pixels may be left where columns come first
-_NEW = 0.25  # how much of what only one page shows counts as left, where whole rows moved
+_NEW = 0.25  # how much of what only one page shows counts as left, where parts of the page moved
 _EMPTY = 0.02  # how much of an inserted empty row counts as changed, beside pixels that show something
 
 
@@ -56,7 +57,7 @@ def layout_of(before: np.ndarray, after: np.ndarray) -> Layout:
     Rows that occur once in each page are its anchors, as in the patience diff of Bram Cohen; from each of them the
     match grows over equal rows. What lies between is matched again by its columns, then again by its rows. Where the
     page has columns of its own, as a sidebar that stays, it is better to begin with those: that is taken where fewer
-    places are to be told, and hardly more pixels. Pages of the same size stay in place unless laying them so leaves at
+    places are to be told, or half as many pixels. Pages of the same size stay in place unless laying them so leaves at
     most half of the pixels that differ there. Empty rows are told where they push something away, not where they merely
     make up for it at the end.
     """
@@ -68,8 +69,10 @@ def layout_of(before: np.ndarray, after: np.ndarray) -> Layout:
         return by_rows  # it differs in a few places
     pages.found = Layout()
     pages.match(*whole, False, _DEPTH)
-    fewer = pages.places(pages.found) < pages.places(by_rows)
-    return pages.found if fewer and pages.left(pages.found) <= _MORE * pages.left(by_rows) else by_rows
+    by_columns, left = pages.found, (pages.left(by_rows), pages.left(pages.found))
+    fewer = pages.places(by_columns) < pages.places(by_rows)
+    most = (_MORE if by_columns.is_shifted else 1) if fewer else _WORTH
+    return by_columns if left[1] <= most * left[0] else by_rows
 
 
 class _Pages:
@@ -107,7 +110,7 @@ class _Pages:
         if depth < _DEPTH:  # letters are set anew a pixel further on, without a person seeing it
             runs = [run for run in runs if abs(run[0] - run[1]) != 1 or len(lines[0]) != len(lines[1])]
         parts = _Parts(runs, lines, self.grounds)
-        if len(lines[0]) == len(lines[1]) and not parts.worth(_NEW if depth == _DEPTH else 1.0):
+        if len(lines[0]) == len(lines[1]) and not parts.worth(_NEW if min(*a[2:]) >= _BLOCK else 1.0):
             parts = _Parts([run for run in runs if run[0] == run[1]], lines, self.grounds)
         part = _rows if by_rows else _columns
         for number, (i, j, count) in enumerate(parts.runs):

@@ -10,6 +10,7 @@ import numpy as np
 Rows = tuple[int, int, int]
 """From which row before, from which row after, how many rows are equal."""
 
+_SLIDE = 200  # rows that what came or went is moved up at most
 _FEWEST = 3  # rows with something on them that hang together before a shift is believed
 
 
@@ -34,7 +35,7 @@ def common_rows(first: np.ndarray, second: np.ndarray) -> list[Rows]:
     }
     found = [(i + head, j + head, count) for i, j, count in _matches(keys, blank)]
     ends = [(0, 0, head), *found, (len(first) - tail, len(second) - tail, tail)]
-    return _joined([run for run in ends if run[2]], first)
+    return _slid(_joined([run for run in ends if run[2]], first), (first, second))
 
 
 def _leading(equal: np.ndarray) -> int:
@@ -108,3 +109,24 @@ def _joined(runs: list[Rows], lines: np.ndarray) -> list[Rows]:
 def full(lines: np.ndarray) -> int:
     """How many rows show something."""
     return int(np.count_nonzero((lines != lines[:, :1]).any(axis=1)))
+
+
+def _slid(runs: list[Rows], pages: tuple[np.ndarray, np.ndarray]) -> list[Rows]:
+    """Where rows that only one page has may as well begin some rows higher, they begin below an empty row."""
+    runs = list(runs)
+    for number, ((i, j, count), (k, m, more)) in enumerate(zip(runs, runs[1:], strict=False)):
+        if (k == i + count) == (m == j + count):
+            continue
+        lines, start, end = (pages[1], j + count, m) if k == i + count else (pages[0], i + count, k)
+        for by in range(min(count, _SLIDE)):
+            if _is_start(lines, start - by):
+                runs[number : number + 2] = [(i, j, count - by), (k - by, m - by, more + by)]
+                break
+            if not np.array_equal(lines[start - by - 1], lines[end - by - 1]):
+                break
+    return runs
+
+
+def _is_start(lines: np.ndarray, at: int) -> bool:
+    """Whether something begins there, below an empty row."""
+    return full(lines[at : at + 1]) == 1 and full(lines[at - 1 : at]) == 0

@@ -156,7 +156,7 @@ def _fitted(points: _Points, white: np.ndarray) -> _Tone:
     knots, basis = 3 * len(_KNOTS), np.stack(_basis(x, y), axis=1)
     hats, (ridge, right) = _hats(source, channel), _ridge(len(source))
     tone = _Tone(np.tile(_KNOTS, (3, 1)), np.zeros(5), np.zeros(5))
-    weight, toned = 1.0 - white.any(axis=0), source
+    weight, toned = np.where(white.any(axis=0), 0.0, 1.0), source
     for turn in range(14):
         design = np.concatenate([hats, basis * toned[:, None], basis], axis=1)
         weighted = design * weight[:, None]
