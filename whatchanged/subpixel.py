@@ -9,8 +9,9 @@ import numpy as np
 
 _LETTER, _LINE = (3, 3), (31, 9)  # pixels across and down between fragments of one letter, of one line
 _AROUND = 4  # pixels around a fragment that must fit, too
-_FARTHEST = 1.05  # pixels that something may lie off
+_FARTHEST, _LETTER_FARTHEST = 0.8, 1.05  # pixels that something may lie off, and a single letter in a line
 _EXPLAINED = 0.8  # share of the squared difference that one shift must explain
+_WIDE = 1.8  # of its height, at most, is a letter wide
 _EVEN = 0.1  # share of the difference that a letter that moved may add or take away
 _SIDES = [(0,), (1,), (2,), (3,), (0, 2), (0, 3), (1, 2), (1, 3)]  # left or right, up or down
 _FEWEST = 6  # pixels that differ; fewer fit any shift
@@ -45,6 +46,7 @@ def without_shifts(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> n
     left = _drop(before, after, mask, _LINE, _is_shifted_line)
     left = _drop(before, after, left, _LETTER, _is_blend)
     if np.count_nonzero(left) <= np.count_nonzero(mask) / 2:  # shifts are this pair's noise
+        left = _drop(before, after, left, _LETTER, _are_letters)
         count, labels, stats, _ = cv2.connectedComponentsWithStats(left.view(np.uint8), connectivity=8)
         left &= np.isin(labels, [label for label in range(1, count) if stats[label, cv2.CC_STAT_AREA] >= _FEWEST])
     return left
@@ -77,17 +79,31 @@ def _is_blend(before: np.ndarray, after: np.ndarray, part: np.ndarray) -> bool:
     """
     apart = after - before
 
-    def explained(where: np.ndarray) -> list[bool]:
-        least = _EXPLAINED * float((apart[where] ** 2).sum())
-        return [_explained(image, other, where) >= least for image, other in ((before, apart), (after, -apart))]
-
-    if any(explained(np.ones(part.shape, bool))):
+    if any(_both(before, apart, after, np.ones(part.shape, bool), _FARTHEST)):
         return True
+    _, _, width, height = cv2.boundingRect(part.view(np.uint8))
+    return width <= _WIDE * height and _are_letters(before, after, part)
+
+
+def _are_letters(before: np.ndarray, after: np.ndarray, part: np.ndarray) -> bool:
+    """Whether what differs is ink that moved by up to a pixel, whatever stayed beside it."""
+    apart = after - before
     kept = np.abs(apart[part].sum(axis=0)).max() <= _EVEN * np.abs(apart[part]).sum(axis=0).max()
-    return bool(kept and all(explained(part)))
+    return bool(kept and all(_both(before, apart, after, part, _LETTER_FARTHEST)))
 
 
-def _explained(image: np.ndarray, apart: np.ndarray, where: np.ndarray) -> float:
+def _both(
+    before: np.ndarray, apart: np.ndarray, after: np.ndarray, where: np.ndarray, farthest: float
+) -> tuple[bool, bool]:
+    """Whether a blend of the first picture explains the second one there, and the other way round."""
+    least = _EXPLAINED * float((apart[where] ** 2).sum())
+    return (
+        _explained(before, apart, where, farthest) >= least,
+        _explained(after, -apart, where, farthest) >= least,
+    )
+
+
+def _explained(image: np.ndarray, apart: np.ndarray, where: np.ndarray, farthest: float) -> float:
     """How much of the squared difference there the best blend of an image with its neighbors explains."""
     wide = cv2.copyMakeBorder(image, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     height, width = image.shape[:2]
@@ -98,7 +114,7 @@ def _explained(image: np.ndarray, apart: np.ndarray, where: np.ndarray) -> float
     for chosen in _SIDES:
         inner, found = moments[np.ix_(chosen, chosen)], along[list(chosen)]
         parts = np.linalg.lstsq(inner, found, rcond=1e-6)[0]
-        if (parts >= -1e-6).all() and parts.sum() <= _FARTHEST:
+        if (parts >= -1e-6).all() and parts.sum() <= farthest:
             best = max(best, float(parts @ found))
     return best
 
@@ -110,6 +126,8 @@ def _is_shifted_line(before: np.ndarray, after: np.ndarray, part: np.ndarray) ->
         return False
     if cv2.connectedComponents(cv2.dilate(part.view(np.uint8), _SQUARE))[0] <= _LETTERS:
         return False
+    if _moved_as_one(before, after, part):
+        return False
     ranges = [(cv2.dilate(one, _SQUARE), cv2.erode(one, _SQUARE)) for one in (before, after)]
     edges = np.maximum(*(high - low for high, low in ranges)).max(axis=2) > _EDGE
     if (np.abs(apart).max(axis=2) > 0)[edges].mean() < _TOUCHED:
@@ -119,3 +137,12 @@ def _is_shifted_line(before: np.ndarray, after: np.ndarray, part: np.ndarray) ->
         for one, (high, low) in zip((after, before), ranges, strict=True)
     ]
     return float((np.minimum(*outside) ** 2).sum()) <= _OUTSIDE * float((apart * apart).sum())
+
+
+def _moved_as_one(before: np.ndarray, after: np.ndarray, part: np.ndarray) -> bool:
+    """Whether all of it moved by just one pixel, as what is laid out anew does: that is told."""
+    ys, xs = np.nonzero(part)
+    inner = (ys > 0) & (xs > 0) & (ys < part.shape[0] - 1) & (xs < part.shape[1] - 1)
+    ys, xs = ys[inner], xs[inner]
+    steps = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
+    return max(float((after[ys, xs] == before[ys + dy, xs + dx]).all(axis=1).mean()) for dy, dx in steps) > 0.95
