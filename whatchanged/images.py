@@ -32,6 +32,11 @@ def apart(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return cv2.max(cv2.max(red, green), blue)
 
 
+def packed(image: np.ndarray) -> np.ndarray:
+    """Each color as one number: int32 (H, W) of a uint8 image (H, W, 3)."""
+    return cv2.cvtColor(image, cv2.COLOR_RGB2RGBA).view(np.int32)[..., 0]
+
+
 def shrink(image: np.ndarray, longest: int) -> np.ndarray:
     """The image with at most `longest` pixels along its longer side; smaller images stay as they are."""
     factor = longest / max(image.shape[:2])

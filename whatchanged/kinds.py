@@ -68,8 +68,8 @@ def same_rows(before: np.ndarray, after: np.ndarray) -> bool:
 
 def _rows(page: np.ndarray) -> set[int]:
     """What stands in the rows that are not of one color."""
-    several = (page != page[:, :1]).any(axis=(1, 2))
-    return {hash(row.tobytes()) for row in page[several]}
+    lines = images.packed(page)
+    return {hash(row.tobytes()) for row in lines[(lines != lines[:, :1]).any(axis=1)]}
 
 
 def _rippled(before: np.ndarray, after: np.ndarray, apart: np.ndarray) -> tuple[float, float]:

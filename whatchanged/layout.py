@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
+from whatchanged.images import packed
 from whatchanged.rows import Rows, apart_by_row, common_rows, full
 
 Rect = tuple[int, int, int, int]
@@ -240,11 +240,6 @@ def _rows(rect: Rect, start: int, count: int) -> Rect:
 
 def _columns(rect: Rect, start: int, count: int) -> Rect:
     return rect[0] + start, rect[1], count, rect[3]
-
-
-def packed(image: np.ndarray) -> np.ndarray:
-    """Each color as one number: int32 (H, W) of a uint8 image (H, W, 3)."""
-    return cv2.cvtColor(image, cv2.COLOR_RGB2RGBA).view(np.int32)[..., 0]
 
 
 def ground(page: np.ndarray) -> int:

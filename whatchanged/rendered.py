@@ -9,7 +9,7 @@ import numpy as np
 
 from whatchanged import images
 from whatchanged.happened import what_happened
-from whatchanged.layout import Layout, Rect, content, cut, ground, packed
+from whatchanged.layout import Layout, Rect, content, cut, ground
 from whatchanged.options import Options
 from whatchanged.regions import Region, regions, strongest_first
 from whatchanged.subpixel import without_shifts
@@ -90,7 +90,7 @@ def _one_sided(before: np.ndarray, after: np.ndarray, layout: Layout) -> list[Re
     """What only one of the pages has, one region for each rectangle; what both have elsewhere is moved."""
     if not (layout.removed or layout.added or layout.moved):
         return []
-    pages = packed(before), packed(after)
+    pages = images.packed(before), images.packed(after)
     colors = ground(pages[0]), ground(pages[1])
     gone = [(*_shown(pages[0], rect, colors[0]), rect, place) for rect, place in layout.removed]
     new = [(*_shown(pages[1], rect, colors[1]), rect, place) for place, rect in layout.added]

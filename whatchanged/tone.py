@@ -154,17 +154,18 @@ def _ridge(count: int) -> tuple[np.ndarray, np.ndarray]:
 def _fitted(points: _Points, white: np.ndarray) -> _Tone:
     source, target, x, y, channel = points
     knots, basis = 3 * len(_KNOTS), np.stack(_basis(x, y), axis=1)
-    hats, (ridge, right) = _hats(source, channel), _ridge(len(source))
+    design = np.concatenate([_hats(source, channel), basis, basis], axis=1).astype(np.float32)  # half the memory
+    ridge, right = _ridge(len(source))
     tone = _Tone(np.tile(_KNOTS, (3, 1)), np.zeros(5), np.zeros(5))
     weight, toned = np.where(white.any(axis=0), 0.0, 1.0), source
     for turn in range(14):
-        design = np.concatenate([hats, basis * toned[:, None], basis], axis=1)
-        weighted = design * weight[:, None]
+        design[:, knots : knots + 5] = basis * toned[:, None]
+        weighted = design * weight.astype(np.float32)[:, None]
         found = np.linalg.solve(weighted.T @ design + ridge, weighted.T @ target + right)
         curve = found[:knots].reshape(3, -1)
         last, tone = tone, _Tone(np.maximum.accumulate(curve, axis=1), found[knots : knots + 5], found[knots + 5 :])
-        toned = hats @ found[:knots]
-        residual = target - design @ found
+        residual = target - design @ found.astype(np.float32)
+        toned = design[:, :knots] @ found[:knots].astype(np.float32)
         weight = _weight(residual, turn)
         weight[white[0] & (residual > 0) | white[1] & (residual < 0)] = 0  # a white point only says "at least"
         if turn > 5 and np.abs(last.curve - tone.curve).max() < 0.05:
