@@ -16,6 +16,7 @@ Rect = tuple[int, int, int, int]
 _DEPTH = 4  # rows, columns within them, rows within those, columns
 _WORTH = 0.5  # of the pixels that differ in place, at most as many may be left where rows moved
 _BLOCK = 64  # pixels a side from which on something is a part of the page rather than a word
+_LITTLE = 1 / 1000  # of the values of a page, too little for columns that moved
 _MORE = 1.5  # how many times as many pixels may be left where columns come first
 _NEW = 0.25  # how much of what only one page shows counts as left, where parts of the page moved
 _EMPTY = 0.02  # how much of an inserted empty row counts as changed, beside pixels that show something
@@ -65,14 +66,14 @@ def layout_of(before: np.ndarray, after: np.ndarray) -> Layout:
     whole = (0, 0, before.shape[1], before.shape[0]), (0, 0, after.shape[1], after.shape[0])
     pages.match(*whole, True, _DEPTH)
     by_rows = pages.found
-    if before.shape == after.shape and not by_rows.is_shifted and len(by_rows.pieces) > 1:
-        return by_rows  # it differs in a few places
+    if not by_rows.is_shifted and pages.left(by_rows) < _LITTLE * before.size:
+        return by_rows
     pages.found = Layout()
     pages.match(*whole, False, _DEPTH)
     by_columns, left = pages.found, (pages.left(by_rows), pages.left(pages.found))
     fewer = pages.places(by_columns) < pages.places(by_rows)
     most = (_MORE if by_columns.is_shifted else 1) if fewer else _WORTH
-    return by_columns if left[1] <= most * left[0] else by_rows
+    return by_columns if left[1] < most * left[0] or (fewer and left[1] == left[0]) else by_rows
 
 
 class _Pages:
@@ -107,7 +108,7 @@ class _Pages:
             return self._by_size(a, b, not by_rows, lambda one, two: self.match(one, two, by_rows, depth, tried))
         lines = [image if by_rows else np.ascontiguousarray(image.swapaxes(0, 1)) for image in (first, second)]
         runs = common_rows(lines[0], lines[1])
-        if depth < _DEPTH:  # letters are set anew a pixel further on, without a person seeing it
+        if depth < _DEPTH or not by_rows:  # letters are set anew a pixel further on, without a person seeing it
             runs = [run for run in runs if abs(run[0] - run[1]) != 1 or len(lines[0]) != len(lines[1])]
         parts = _Parts(runs, lines, self.grounds)
         if len(lines[0]) == len(lines[1]) and not parts.worth(_NEW if min(*a[2:]) >= _BLOCK else 1.0):
@@ -151,7 +152,7 @@ class _Pages:
         bottom = apart_by_row(first[len(first) - least :, :width], second[len(second) - least :, :width])
         cost = np.concatenate([[0], np.cumsum(top)]) + np.concatenate([np.cumsum(bottom[::-1])[::-1], [0]])
         at = int(np.argmin(cost))
-        if cost[at] > _WORTH * cost[-1]:
+        if cost[at] >= _WORTH * cost[-1]:
             at = least  # at the end, unless there is a reason
         part = _rows if by_rows else _columns
         h1, h2 = len(first) - least, len(second) - least
