@@ -175,8 +175,8 @@ def quality_methods() -> dict[str, Callable]:
     """name -> function of two pictures that finds boxes."""
     marked = lambda rgba: rgba[..., 3] > 0  # noqa: E731
     ways = {
-        "this project": partial(detection.detect, resize=True),
-        "this project, pixel": partial(detection.detect, resize=True, method="pixel"),
+        "this project": partial(detection.detect, size="scale"),
+        "this project, pixel": partial(detection.detect, size="scale", method="pixel"),
         "scikit-image SSIM": by_ssim,
     }
     for name in ("odiff", "blazediff"):

@@ -16,6 +16,7 @@ from helpers.nuisances import CONDITIONS
 from helpers.photographs import photo_pair, photograph
 from tests.deep_pcb import deep_pcb
 from whatchanged import detection
+from whatchanged.options import SIZES
 from whatchanged.pixels import pixel_difference
 
 PHOTO = photograph("coffee")
@@ -48,23 +49,23 @@ def test_best_configuration_in_every_condition(condition):
     def photo(seed, index, *, nuisance, changed):
         return photo_pair(seed, index, nuisance=nuisance, edits=(1, 3) if changed else (0, 0))
 
-    methods = {"tolerant": partial(detection.detect, resize=True)}
+    methods = {"tolerant": partial(detection.detect, size="scale")}
     conditions = {condition: CONDITIONS[condition]}
     (result,) = evaluation.compare_methods(methods, conditions, photo, pairs=16, seed=77)
     assert result.score.f1 >= 0.90
     assert result.false_boxes <= 0.05
 
 
-def test_resize_and_boxes_in_pixels_of_the_before_image():
+def test_a_picture_of_another_resolution_and_boxes_in_pixels_of_each_picture():
     pair = photo_pair(2, size=(360, 480), name="coffee", edits=(2, 2))
     smaller = cv2.resize(pair.after, (240, 180), interpolation=cv2.INTER_AREA)
-    message = "before is 480x360 and after is 240x180: pass resize=True .* to compare them at the smaller size"
-    with pytest.raises(ValueError, match=message):
-        detection.detect(pair.before, smaller)
     for before, after, scale in ((pair.before, smaller, 1), (smaller, pair.before, 0.5)):
-        found = detection.detect(before, after, resize=True)
+        found = detection.detect(before, after, size="scale")
         assert found.map.shape == (180, 240)
         assert evaluation.score_boxes([(found.boxes, pair.boxes * scale)], iou=0.4).f1 == 1
+        there = np.array([one.after for one in found.regions if one.what != "moved"])
+        assert len(there) == 2
+        assert evaluation.score_boxes([(there, pair.boxes * (1.5 - scale))], iou=0.4).f1 == 1
 
 
 @pytest.mark.parametrize("method", ["tolerant", "pixel", "ssim"])
@@ -98,15 +99,28 @@ def test_identical_images_have_no_difference(image, method):
 
 
 @settings(max_examples=60, deadline=None)
-@given(data=st.data(), method=st.sampled_from(["tolerant", "pixel", "ssim"]), align=st.booleans())
-def test_no_input_crashes_and_every_box_lies_in_the_picture(data, method, align):
+@given(
+    data=st.data(),
+    method=st.sampled_from(["tolerant", "pixel", "ssim"]),
+    align=st.sampled_from([None, True, False]),
+    size=st.sampled_from(SIZES),
+)
+def test_no_input_crashes_and_every_box_lies_in_the_picture(data, method, align, size):
     before = data.draw(images)
     after = data.draw(images)
-    found = detection.detect(before, after, method=method, align=align, resize=True)
+    found = detection.detect(before, after, method=method, align=align, size=size)
     assert 0 <= found.similarity <= 1 or method == "ssim"
+    assert (found.similarity == 1) == np.array_equal(before, after) or method != "tolerant" or found.kind == "camera"
     for region in found.regions:
-        assert 0 <= region.x < region.x + region.width <= before.shape[1]
-        assert 0 <= region.y < region.y + region.height <= before.shape[0]
+        width, height = before.shape[1::-1]
+        if region.what == "added" and found.kind == "layout":  # its place may lie beyond what it was put beside
+            width, height = width + after.shape[1], height + after.shape[0]
+        assert 0 <= region.x < region.x + region.width <= width
+        assert 0 <= region.y < region.y + region.height <= height
+        x, y, wide, high = region.after
+        if region.what != "removed":
+            assert 0 <= x < x + wide <= after.shape[1]
+            assert 0 <= y < y + high <= after.shape[0]
 
 
 @pytest.mark.process
