@@ -67,7 +67,7 @@ def one_a_core() -> Iterator[ThreadPoolExecutor]:
         cv2.setNumThreads(threads)
 
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+SUFFIXES = {".png", ".apng", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".avif"}
 
 
 def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -75,8 +75,9 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
     Parameters
     ----------
-    path : PNG, JPEG, BMP, TIFF, WebP or whatever else Pillow reads. Gray and palette images become RGB, colors become
-        sRGB by their profile, transparent pixels lie on white, and a photograph turned by its EXIF tag is turned.
+    path : PNG, JPEG, BMP, TIFF, GIF, WebP, AVIF or whatever else Pillow reads. Gray and palette images become RGB,
+        colors become sRGB by their profile, transparent pixels lie on white, and a photograph turned by its EXIF tag is
+        turned.
         Deep gray is scaled to 8 bits: whole numbers from 0 by the least of 8, 10, 12, 14 or 16 bits that holds them,
         fractions from 0 to 1 by 1, all others from their least to their greatest.
     max_pixels : refuse larger ones before they are decoded.

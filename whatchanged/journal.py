@@ -34,7 +34,8 @@ class Journal:
     Raises
     ------
     ValueError
-        On entering: another run has the file; it is none of this kind; or its records come from something else.
+        On entering: another run has the file; it is none of this kind; or its records come from something else or from
+        another version.
     """
 
     def __init__(
@@ -115,6 +116,11 @@ class Journal:
         return records
 
     def _hold_about(self, about: dict[str, Any], where: Path) -> None:
+        if unknown := [name for name in self.about if name not in about]:
+            raise ValueError(
+                f"{where} was begun by another version, which did not know {' and '.join(unknown)}: choose another"
+                " file, or delete it to begin anew"
+            )
         for name, value in self.about.items():
             if about.get(name) != value:
                 raise ValueError(

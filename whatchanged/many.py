@@ -79,8 +79,8 @@ def compare_pairs(
     Raises
     ------
     ValueError
-        Another run has the folder, it was begun with other options, the scheduler cannot be reached, or the cluster
-        does not know this package.
+        Another run has the folder, it was begun with other options or by another version, the scheduler cannot be
+        reached, or the cluster does not know this package.
     ConnectionError
         The scheduler was lost on the way. What had come is kept, and another run goes on from there.
     """
@@ -181,15 +181,38 @@ class _Store:
 
 def _results_in(path: Path) -> Iterator[tuple[PairOfPaths, bool]]:
     """The pairs of a file of results, and whether they differ."""
-    from pyarrow import ArrowInvalid, compute, parquet
+    from pyarrow import compute, parquet
 
-    try:
+    with _whole(path):
         table = parquet.read_table(path, columns=["before", "after", "regions"])
-    except (ArrowInvalid, OSError) as error:
-        raise ValueError(f"{path} is damaged: delete it, and its pairs are compared again") from error
     pairs = zip(table["before"].to_pylist(), table["after"].to_pylist(), strict=True)
     regions = compute.list_value_length(table["regions"]).to_pylist()
     return ((pair, count > 0) for pair, count in zip(pairs, regions, strict=True))
+
+
+def _hold_version(folder: Path) -> None:
+    """ValueError where another version wrote results into a folder; they are all of one version."""
+    from pyarrow import parquet
+
+    for path in itertools.islice((folder / RESULTS).glob("part-*.parquet"), 1):
+        with _whole(path):
+            columns = parquet.read_schema(path)
+        if columns != schema():
+            raise ValueError(
+                f"{folder} was begun by another version, whose results have other columns: choose another folder, or"
+                " delete it to begin anew"
+            )
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """A file of results that is damaged is told by its name."""
+    from pyarrow import ArrowInvalid
+
+    try:
+        yield
+    except (ArrowInvalid, OSError) as error:
+        raise ValueError(f"{path} is damaged: delete it, and its pairs are compared again") from error
 
 
 @contextmanager
@@ -197,6 +220,7 @@ def _open(folder: Path, options: dict[str, Any]) -> Iterator[_Store]:
     """The folder's store, for one run at a time and with the same options as before; it keeps what an error leaves."""
     folder.mkdir(parents=True, exist_ok=True)
     with alone(folder, folder / ".lock"):
+        _hold_version(folder)
         about = folder / ABOUT
         if about.is_file() and read_json(about) != options:
             raise ValueError(

@@ -74,6 +74,11 @@ def test_what_does_not_belong_together_is_refused(tmp_path):
         two.finish([1])
     with pytest.raises(ValueError, match="begun with model 'a'"), journal(path, model="b"):
         pass
+    with (
+        pytest.raises(ValueError, match="begun by another version, which did not know size: choose another file"),
+        journal(path, model="a", size="pad"),
+    ):
+        pass
     for content in ("[1, 2]", "{}", "no JSON", '{"pairs"'):
         (tmp_path / "other.json").write_text(content)
         with pytest.raises(ValueError, match="other.json holds no 'pairs'"), journal(tmp_path / "other.json"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from support import save_picture
 
 from helpers.photographs import photograph
+from whatchanged.images import SUFFIXES, read_image
 from whatchanged.pairs import each, find_pairs
 
 PHOTO = photograph("coffee")[:60, :80]
@@ -19,6 +21,15 @@ def test_pairs_by_name(tmp_path):
         save_picture(tmp_path / side / "k.png", PHOTO)
     found = [(a.relative_to(tmp_path).as_posix(), b.name) for a, b in find_pairs(tmp_path)]
     assert found == [("7.png", "7_2.png"), ("before/k.png", "k.png"), ("x_before.png", "x_after.png")]
+
+
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+def test_every_suffix_is_found_and_read(tmp_path, suffix):
+    for name in ("x_before", "x_after"):
+        save_picture(tmp_path / f"{name}{suffix}", PHOTO)
+    ((before, after),) = find_pairs(tmp_path)
+    assert (before.name, after.name) == (f"x_before{suffix}", f"x_after{suffix}")
+    assert np.abs(read_image(before).astype(int) - PHOTO).mean() < 12
 
 
 def test_pairs_in_a_csv(tmp_path):

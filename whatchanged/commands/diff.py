@@ -17,29 +17,44 @@ def add(commands: Any) -> None:
     diff = commands.add_parser(
         "diff",
         help="find the regions in which two pictures differ",
-        description="Find the regions in which two pictures differ. Without --method it uses the configuration that was"
-        " best in tests: it aligns the pictures, evens out their light and tolerates a pixel of misalignment.",
+        description="Find the regions in which two pictures differ, and say what happened there. Each pair says itself"
+        " what it is: of screens and pages every pixel counts, also where rows moved; photographs are laid on each"
+        " other first, in one light. Every page of a TIFF and every frame of an animation is compared.",
         epilog="Exit status: 0 no difference, 1 differences, 2 trouble (with --pairs: 2 where any pair is bad).",
     )
     diff.add_argument("before", nargs="?", help="image file")
     diff.add_argument("after", nargs="?", help="image file")
     diff.add_argument(
-        "--method", choices=tuple(METHODS), default="tolerant", help="how the pictures are compared (tolerant)"
+        "--method",
+        choices=tuple(METHODS),
+        default="tolerant",
+        help="how the pictures are compared: tolerant, the best; or a classic method",
     )
-    diff.add_argument("--align", action=argparse.BooleanOptionalAction, help="register the after image first")
-    kind = "what the pair is: the same rendering, a page whose rows moved, photographs; without it the pair says so"
+    diff.add_argument(
+        "--align", action=argparse.BooleanOptionalAction, help="lay the after photograph on the before one first"
+    )
+    kind = (
+        "what the pair is: exact, the same rendering, where every pixel counts; layout, a page whose rows moved;"
+        " camera, photographs and scans; without it, the pair says itself what it is"
+    )
     diff.add_argument("--kind", choices=PAIR_KINDS, help=kind)
     size = (
-        "pictures of different sizes: pad, as they are, and what only one has is told (usual); crop, what both have at"
-        " the top left; scale, at the smaller size, for a picture of another resolution"
+        "of pictures of different sizes compare: pad, all, and tell what only one has (the usual); crop, what both have"
+        " at the top left; scale, both at the smaller size, for a picture in another resolution"
     )
     diff.add_argument("--size", choices=SIZES, default="pad", help=size)
-    diff.add_argument("--sensitivity", type=float, default=1.0, help="above 1 reports weaker differences (1)")
-    diff.add_argument("--weights", help="of the ResNet50 for features: imagenet or a checkpoint; without it, random")
+    diff.add_argument(
+        "--sensitivity", type=float, default=1.0, metavar="X", help="above 1 reports weaker differences (1)"
+    )
+    diff.add_argument(
+        "--weights", metavar="FILE", help="of the ResNet50 for features: imagenet or a checkpoint; without it, random"
+    )
     diff.add_argument("--output", metavar="PNG", help="write the pictures with the differences boxed")
     shown = "write both side by side, or the after picture alone (both)"
     diff.add_argument("--picture", choices=("both", "after"), help=shown)
-    diff.add_argument("--json", metavar="FILE", help="write similarity and regions, in pixels of the before image")
+    diff.add_argument(
+        "--json", metavar="FILE", help="write the result: kind, similarity, and each region with its boxes"
+    )
     diff.add_argument("--pairs", metavar="CSV|FOLDER", help="compare many pairs: a CSV with before,after, or a folder")
     diff.add_argument("--output-dir", metavar="DIR", help="with --pairs: a picture a pair goes here, and results.jsonl")
     diff.add_argument(

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from whatchanged.extras import how_to_install
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2
+UNREAD = 141  # as the shell says it of a program whose reader is gone, as `head` is once it has its lines
 
 
 def answer(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> int:
     """Run the command that the arguments choose; the exit status, `TROUBLE` with a sentence on stderr."""
+    try:
+        try:
+            return _answered(parser, arguments)
+        finally:
+            sys.stdout.flush()  # here, for Python would complain of it at its end
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
+
+
+def _answered(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
+    except BrokenPipeError as error:
+        print(flush=True)  # fails again where it is what we print that nobody reads
+        announce(f"{parser.prog}: {error}")
     except (ValueError, OSError, ConnectionError) as error:
         announce(f"{parser.prog}: {error}")
     except ImportError as error:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -37,13 +40,97 @@ def test_differences(files, capsys):
     out = capsys.readouterr().out
     assert out.startswith("similarity 0.9")
     record = json.loads((folder / "changes.json").read_text())
-    assert list(record) == ["before", "after", "method", "similarity", "regions"]
-    assert list(record["regions"][0]) == ["x", "y", "width", "height", "area", "strength"]
+    assert list(record) == ["before", "after", "method", "kind", "similarity", "note", "regions"]
+    names = ["x", "y", "width", "height", "area", "strength", "what", "after", "page"]
+    assert all(list(region) == names for region in record["regions"])
+    assert record["kind"] == "camera"
     boxes = np.array([[r["x"], r["y"], r["width"], r["height"]] for r in record["regions"]])
     assert evaluation.score_boxes([(boxes, pair.boxes)]).f1 == 1
     assert f"x={boxes[0][0]} y={boxes[0][1]}" in out
     assert read_image(folder / "changes.png").shape[0] == pair.before.shape[0]
     assert not list(folder.glob("*.part"))
+
+
+@pytest.fixture
+def page(tmp_path):
+    """A page of twelve lines, and the box of the sixth in it."""
+    made = np.full((260, 300, 3), 255, np.uint8)
+    rng = np.random.default_rng(0)
+    for line in range(12):
+        letters = np.repeat(np.repeat(rng.random((5, 80)) < 0.5, 2, axis=0), 2, axis=1)
+        letters[0, [0, -1]] = letters[-1, [0, -1]] = True
+        made[10 + 20 * line : 20 + 20 * line, 20:180][letters] = 0
+    return made, (20, 110, 160, 10)
+
+
+def said_of(folder, capsys, before, after, *options):
+    """What the command prints of two arrays, a line each, and its exit status."""
+    for name, array in (("before", before), ("after", after)):
+        Image.fromarray(array).save(folder / f"{name}.png")
+    status = main(["diff", str(folder / "before.png"), str(folder / "after.png"), *options])
+    return status, capsys.readouterr().out.splitlines()
+
+
+def test_a_line_that_is_gone_is_one_region(page, tmp_path, capsys):
+    before, (x, y, width, height) = page
+    after = np.concatenate([before[:110], before[130:], np.full((20, 300, 3), 255, np.uint8)])
+    status, lines = said_of(tmp_path, capsys, before, after)
+    assert status == 1
+    assert re.fullmatch(r"similarity 0\.\d{4} \(tolerant, layout\)", lines[0])
+    assert lines[1].startswith(f"1: removed x={x} y={y} width={width} height={height} ")
+    assert len(lines) == 2
+
+
+def test_what_moved_says_where_to(page, tmp_path, capsys):
+    before = page[0].copy()
+    before[3:8, 220:260] = (200, 30, 30)
+    before[3:8, 230:235] = (30, 30, 200)
+    after = page[0].copy()
+    after[200:205, 240:280] = before[3:8, 220:260]
+    status, lines = said_of(tmp_path, capsys, before, after)
+    assert status == 1
+    assert lines[0].endswith("(tolerant, exact)")
+    assert re.fullmatch(r"1: moved x=220 y=3 width=40 height=5 to x=240 y=200 area=400 strength=\d\.\d\d", lines[1])
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize(("size", "status"), [("pad", 1), ("crop", 0)])
+def test_pictures_of_two_sizes_need_no_switch(page, tmp_path, capsys, size, status):
+    made, lines = said_of(tmp_path, capsys, page[0], page[0][:150], "--size", size)
+    assert made == status
+    assert lines[0] == ("similarity 1.0000 (tolerant, exact)" if status == 0 else lines[0])
+    assert ("removed" in lines[1]) == (status == 1)
+
+
+def test_the_kind_may_be_said(page, tmp_path, capsys):
+    after = page[0].copy()
+    after[200, 200] = (250, 255, 255)
+    assert said_of(tmp_path, capsys, page[0], after)[0] == 1
+    status, lines = said_of(tmp_path, capsys, page[0], after, "--kind", "camera")
+    assert status == 0
+    assert lines[0].endswith("(tolerant, camera)")
+
+
+def test_every_page_is_compared_and_named(page, tmp_path, capsys):
+    made, after = Image.fromarray(page[0]), page[0].copy()
+    after[200:210, 250:270] = 0
+    for name, pages in (("before", [made, made, made]), ("after", [made, Image.fromarray(after), made])):
+        pages[0].save(tmp_path / f"{name}.tif", save_all=True, append_images=pages[1:])
+    names = [str(tmp_path / f"{name}.tif") for name in ("before", "after")]
+    assert main(["diff", *names, "--json", str(tmp_path / "out.json")]) == 1
+    assert "1: page=2 added x=250 y=200 width=20 height=10 area=200 " in capsys.readouterr().out
+    record = json.loads((tmp_path / "out.json").read_text())
+    assert record["pages"] == 3
+    assert [region["page"] for region in record["regions"]] == [2]
+
+
+def test_a_note_says_what_the_regions_do_not(tmp_path, capsys):
+    """Colors of 16 bits, of which Pillow keeps 8."""
+    deep = np.full((30, 40, 3), 30000, np.uint16)
+    for name, color in (("before", 30000), ("after", 30001)):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.where(deep > 0, color, deep).astype(np.uint16))
+    assert main(["diff", str(tmp_path / "before.png"), str(tmp_path / "after.png")]) == 0
+    assert "only the upper 8 bits of its 16-bit colors are compared" in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_no_difference(files, capsys):
@@ -67,7 +154,6 @@ def test_classic_methods_and_align(files, method, capsys):
     [
         (["before.png", "broken.png"], "broken.png is"),
         (["before.png", "absent.png"], "absent.png does not exist"),
-        (["before.png", "small.png"], "before is 384x288 and after is 40x30: pass resize=True (--resize"),
         (["before.png"], "give two image files"),
         (["before.png", "after.png", "--pairs", "x"], "--pairs goes with --output-dir"),
         (["before.png", "after.png", "--output-dir", "x"], "--output-dir goes with --pairs"),
@@ -81,7 +167,6 @@ def test_classic_methods_and_align(files, method, capsys):
 def test_trouble_is_one_sentence(files, arguments, message, capsys, monkeypatch):
     folder, _ = files
     monkeypatch.chdir(folder)
-    Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save("small.png")
     assert main(["diff", *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error
@@ -122,6 +207,31 @@ def test_a_folder_of_pairs(tmp_path):
         Image.fromarray(image).save(tmp_path / name)
     assert main(["diff", "--pairs", str(tmp_path), "--output-dir", str(tmp_path / "out")]) == 0
     assert len((tmp_path / "out" / "results.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [["before.png", "after.png"], ["--help"]])
+def test_a_reader_that_has_enough_is_no_trouble(files, arguments, unbuffered):
+    """`whatchanged diff before.png after.png | head -0`"""
+    command = [sys.executable, "-m", "whatchanged", "diff", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
+    end, pipe = os.pipe()
+    os.close(end)
+    done = subprocess.run(command, cwd=files[0], env=environment, stdout=pipe, stderr=subprocess.PIPE, check=False)
+    os.close(pipe)
+    assert done.stderr == b""
+    assert done.returncode == 141 or "--help" in arguments
+
+
+def test_another_broken_pipe_is_told(files, capsys, monkeypatch):
+    """As of a connection to a cluster."""
+
+    def fail(*_):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(diff, "_compare", fail)
+    assert main(["diff", "a.png", "b.png"]) == 2
+    assert capsys.readouterr().err == "whatchanged: [Errno 32] Broken pipe\n"
 
 
 def test_from_a_shell(files):
@@ -224,3 +334,13 @@ def test_another_method_does_not_go_on_with_what_was_begun(many, monkeypatch, ca
     capsys.readouterr()
     assert main([*arguments, "--method", "ssim"]) == 2
     assert "results.jsonl.journal was begun with method 'tolerant', not 'ssim'" in capsys.readouterr().err
+
+
+def test_what_an_earlier_version_began_is_told_apart(many, capsys):
+    _, out, arguments = many
+    about = {"method": "tolerant", "align": False, "resize": False, "sensitivity": 1.0, "weights": None}
+    out.mkdir()
+    (out / "results.jsonl.journal").write_text(json.dumps(about | {"picture": None}) + "\n")
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "results.jsonl.journal was begun by another version, which did not know kind and size: choose" in line
