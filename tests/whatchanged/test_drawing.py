@@ -6,24 +6,60 @@ import matplotlib
 import numpy as np
 
 from whatchanged import detection
-from whatchanged.drawing import draw_regions, overlay
+from whatchanged.drawing import below_each_other, draw_page, draw_regions, overlay
+
+PAINT = np.array([0xD5, 0x5E, 0x00])
 
 
-def test_drawn_regions_lie_on_both_pictures():
+def test_each_box_stands_where_the_region_is_in_that_picture():
+    """A smaller picture of the same: what is at 30, 20 in it is at 60, 40 before."""
     before, after = np.full((100, 120, 3), 128, np.uint8), np.full((50, 60, 3), 128, np.uint8)
     after[20:30, 30:40] = 0
-    found = detection.detect(before, after, resize=True, align=False)
+    found = detection.detect(before, after, size="scale")
+    assert found.boxes.tolist() == [[60, 40, 20, 20]]
     drawn = draw_regions(before, after, found)
-    gap = drawn.shape[1] - 240
+    left = drawn.shape[1] - 60
     assert drawn.shape[0] == 100
-    color = np.array([0xD5, 0x5E, 0x00])
-    painted = (drawn == color).all(axis=2)
+    assert (drawn[50:, left:] == 255).all(), "white where the picture after ends"
+    painted = (drawn == PAINT).all(axis=2)
     x, y, width, height = found.boxes[0]
     assert painted[y, x : x + width].mean() > 0.8
-    assert painted[y, x + 120 + gap : x + width + 120 + gap].mean() > 0.8
+    assert painted[20, left + 30 : left + 40].mean() > 0.8
     assert painted[y - 10 : y, x : x + 10].mean() > 0.5, "its number stands on its upper left corner"
-    painted[:, x : x + 20] = painted[:, x + 120 + gap : x + 140 + gap] = False
-    assert not painted[: y - 4].any()
+    painted[:, x : x + 20] = painted[:, left + 30 : left + 50] = False
+    assert not painted[: y - 4, :left].any()
+
+
+def test_what_moved_is_boxed_where_it_was_and_where_it_is():
+    before, after = np.full((80, 200, 3), 255, np.uint8), np.full((80, 200, 3), 255, np.uint8)
+    for picture, x in ((before, 20), (after, 150)):
+        picture[40:60, x : x + 30] = (20, 60, 200)
+        picture[45:50, x + 5 : x + 10] = 0
+    found = detection.detect(before, after)
+    assert [(one.what, one.box, one.after) for one in found.regions] == [("moved", (20, 40, 30, 20), (150, 40, 30, 20))]
+    drawn = draw_regions(before, after, found)
+    sides = drawn[:, :200], drawn[:, -200:]
+    for side, box, other in zip(sides, (20, 150), (150, 20), strict=True):
+        painted = (side == PAINT).all(axis=2)
+        assert painted[60, box : box + 30].mean() > 0.8
+        assert not painted[60, other : other + 30].any()
+
+
+def test_a_page_that_one_file_lacks_is_empty_there():
+    page = np.full((60, 90, 3), 90, np.uint8)
+    added = detection.detect(page, page)
+    drawn = draw_page(None, page, added)
+    assert (drawn[:, :90] == 255).all()
+    assert (drawn[:, -90:] == 90).all()
+    assert np.array_equal(draw_page(page, None, added)[:, :90], page)
+
+
+def test_pages_lie_below_each_other():
+    drawn = below_each_other([np.full((20, 30, 3), 10, np.uint8), np.full((10, 50, 3), 20, np.uint8)])
+    assert drawn.shape == (34, 50, 3)
+    assert (drawn[:20, :30] == 10).all()
+    assert (drawn[24:] == 20).all()
+    assert (drawn[:24, 30:] == 255).all()
 
 
 def test_a_heat_map_over_a_picture():

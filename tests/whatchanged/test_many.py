@@ -10,9 +10,11 @@ from collections import Counter
 from pathlib import Path
 
 import dask
+import pyarrow
 import pytest
 from comparisons import beginning, dying_once, odd, poisonous
 from dask.distributed import LocalCluster
+from PIL import Image
 from pyarrow import parquet
 from support import ROOT, dask_cluster
 
@@ -67,9 +69,27 @@ def test_the_result_is_that_of_detect(pairs, tmp_path, scheduler):
     for before, after in pairs:
         row, alone = found[before, after], detect(read_image(before), read_image(after)).summary()
         assert row["similarity"] == pytest.approx(alone["similarity"])
+        assert (row["kind"], row["note"]) == (alone["kind"], alone["note"])
         assert len(row["regions"]) == len(alone["regions"])
         for one, other in zip(row["regions"], alone["regions"], strict=True):
-            assert one == pytest.approx(other, rel=1e-6)
+            assert one.pop("strength") == pytest.approx(other.pop("strength"), rel=1e-6)
+            assert one == other
+
+
+def test_every_page_is_in_the_result(pairs, tmp_path, scheduler):
+    pages = [Image.open(pairs[index][side]) for index, side in ((0, 0), (4, 0), (0, 1), (4, 0))]
+    for name, (first, second) in (("before", pages[:2]), ("after", pages[2:])):
+        first.save(tmp_path / f"{name}.tif", save_all=True, append_images=[second])
+    both = str(tmp_path / "before.tif"), str(tmp_path / "after.tif")
+    many.compare_pairs([both, both[::-1], (both[0], pairs[0][0])], tmp_path / "out", scheduler=scheduler)
+    there, back, shorter = rows(tmp_path / "out")
+    expected = detect(*map(read_image, pairs[0])).regions
+    assert [(one["x"], one["y"], one["what"], one["page"]) for one in there["regions"]] == [
+        (one.x, one.y, one.what, 1) for one in expected
+    ]
+    assert {one["page"] for one in back["regions"]} == {1}
+    (gone,) = shorter["regions"]
+    assert (gone["what"], gone["page"], shorter["note"]) == ("removed", 2, "page 2: after has no such page")
 
 
 def test_a_pair_that_cannot_be_read_is_kept_apart_and_tried_again(pairs, tmp_path, scheduler):
@@ -158,6 +178,17 @@ def test_one_run_a_folder_and_the_same_options(pairs, tmp_path, scheduler):
     many.compare_pairs(pairs, tmp_path / "out", {"method": "pixel"}, scheduler=scheduler, announce=meddle)
     with pytest.raises(ValueError, match="was begun with {'method': 'pixel'}, not {}"):
         many.compare_pairs(pairs, tmp_path / "out", **options)
+
+
+def test_a_folder_of_an_earlier_version_is_told_apart(pairs, tmp_path, capsys):
+    """Its results had no kind, note and so on; its options no size."""
+    (tmp_path / "out" / many.RESULTS).mkdir(parents=True)
+    earlier = pyarrow.Table.from_pylist([{"before": "a", "after": "b", "similarity": 1.0, "regions": []}])
+    parquet.write_table(earlier, tmp_path / "out" / many.RESULTS / "part-000000.parquet")
+    (tmp_path / "out" / many.ABOUT).write_text('{"method": "tolerant", "resize": false}')
+    assert main(["diff", "--pairs", str(tmp_path), "--workers", "1", "--output-dir", str(tmp_path / "out")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "out was begun by another version, whose results have other columns: choose another folder" in line
 
 
 def test_a_damaged_file_of_results_is_named(pairs, tmp_path, scheduler):
