@@ -41,7 +41,7 @@ def detect(before: np.ndarray, after: np.ndarray, options: Options | None = None
     """
     how = replace(options or Options(), **shortcuts)
     given = images.color(images.checked(before, "before")), images.color(images.checked(after, "after"))
-    first, second = _sized(*given, how.size)
+    first, second = sized(*given, how.size)
     kind, layout = _kind(first, second, how)
     if layout is not None:
         found, strength, mask, similarity, note = compare_rendered(first, second, layout, how)
@@ -113,8 +113,8 @@ def _carried(box: Box, matrix: np.ndarray, after: np.ndarray) -> Box:
     return x0, y0, x1 - x0 + 1, y1 - y0 + 1
 
 
-def _sized(before: np.ndarray, after: np.ndarray, size: str) -> tuple[np.ndarray, np.ndarray]:
-    """Two pictures of different sizes as `Options.size` says."""
+def sized(before: np.ndarray, after: np.ndarray, size: str) -> tuple[np.ndarray, np.ndarray]:
+    """Two pictures of different sizes as they are compared: what `Options.size` says."""
     if before.shape == after.shape or size == "pad":
         return before, after
     if size == "crop":

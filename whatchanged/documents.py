@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,26 @@ from typing import Any
 import numpy as np
 
 from whatchanged.detection import detect
+from whatchanged.formats import MAX_PIXELS
 from whatchanged.options import Options
 from whatchanged.pages import Page, read_pages
 from whatchanged.regions import Difference, Region, strongest_first
 
 
 def detect_pages(
-    before: str | Path, after: str | Path, options: Options | None = None
+    before: str | Path,
+    after: str | Path,
+    options: Options | None = None,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    compare: Callable[[np.ndarray, np.ndarray, Options], Difference] = detect,
 ) -> Iterator[tuple[Page, Difference]]:
     """Compare two files page by page, as `detect` compares pictures.
+
+    Parameters
+    ----------
+    max_pixels : a larger page is refused.
+    compare : what compares the two pictures of a page.
 
     Yields
     ------
@@ -31,11 +42,11 @@ def detect_pages(
         A file cannot be read; of a damaged page when it is its turn.
     """
     options = options or Options()
-    for page in read_pages(before, after):
+    for page in read_pages(before, after, max_pixels=max_pixels):
         if page.before is None or page.after is None:
             found = _alone(page, options)
         else:
-            found = detect(page.before, page.after, options)
+            found = compare(page.before, page.after, options)
             if page.note:
                 found = replace(found, note="; ".join(filter(None, (found.note, page.note))))
         yield page, replace(found, regions=[replace(one, page=page.number) for one in found.regions])
@@ -47,12 +58,17 @@ def as_record(found: Iterable[Difference]) -> dict[str, Any]:
     The similarity is that of the page that differs most; kind and method are its. The regions of all pages are in one
     list, strongest first.
     """
-    pages = list(found)
-    worst = min(pages, key=lambda page: page.similarity)
-    notes = [page.note if len(pages) == 1 else f"page {n}: {page.note}" for n, page in enumerate(pages, 1) if page.note]
-    regions = strongest_first([region for page in pages for region in page.regions])
-    whole = replace(worst, regions=regions, note="; ".join(notes)).summary()
-    return whole if len(pages) == 1 else whole | {"pages": len(pages)}
+    count, worst = 0, None
+    regions: list[Region] = []
+    notes: dict[int, str] = {}
+    for count, page in enumerate(found, start=1):  # of a long animation no more than two maps lie in memory
+        regions += page.regions
+        notes |= {count: page.note} if page.note else {}
+        worst = page if worst is None or page.similarity < worst.similarity else worst
+    assert worst is not None  # a file has a page
+    note = "; ".join(note if count == 1 else f"page {number}: {note}" for number, note in notes.items())
+    whole = replace(worst, regions=strongest_first(regions), note=note).summary()
+    return whole if count == 1 else whole | {"pages": count}
 
 
 def _alone(page: Page, options: Options) -> Difference:

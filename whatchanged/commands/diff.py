@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,21 +97,24 @@ def _compare(options: argparse.Namespace, pair: tuple[str, str], output: str | P
     from whatchanged.documents import as_record, detect_pages
     from whatchanged.options import Options
 
-    found: list[Any] = []
-    drawn: list[Any] = []
-    for page, difference in detect_pages(*pair, Options(**_how(options))):
-        if output and (difference.regions or not drawn):
-            from whatchanged.drawing import draw_page
+    drawn: dict[bool, list[Any]] = {True: [], False: []}  # pages that differ, and those that do not
 
-            drawn = drawn if any(one.regions for one in found) else []  # a page without a difference is shown alone
-            drawn.append(draw_page(page.before, page.after, difference, options.picture or "both"))
-        found.append(difference)
+    def seen() -> Iterator[Any]:
+        for page, difference in detect_pages(*pair, Options(**_how(options))):
+            differs = bool(difference.regions)
+            if output and (differs or not any(drawn.values())):
+                from whatchanged.drawing import draw_page
+
+                drawn[differs].append(draw_page(page.before, page.after, difference, options.picture or "both"))
+            yield difference
+
+    record = as_record(seen())
     if output:
         from whatchanged.drawing import below_each_other
         from whatchanged.images import write_image
 
-        write_image(output, below_each_other(drawn))
-    return {"before": pair[0], "after": pair[1]} | as_record(found)
+        write_image(output, below_each_other(drawn[True] or drawn[False]))
+    return {"before": pair[0], "after": pair[1]} | record
 
 
 def _how(options: argparse.Namespace) -> dict:
@@ -195,12 +200,16 @@ def _print(record: dict) -> None:
     from whatchanged.regions import rounded_down
 
     print(f"similarity {rounded_down(record['similarity'], 4):.4f} ({record['method']}, {record['kind']})")
-    for number, region in enumerate(record["regions"], start=1):
+    numbers: Counter[int] = Counter()  # of the regions of each page, as they are drawn
+    for region in record["regions"]:
+        numbers[region["page"]] += 1
+        number = numbers[region["page"]]
         place = f"x={region['x']} y={region['y']} width={region['width']} height={region['height']}"
         page = f"page={region['page']} " if "pages" in record else ""
         to = " to x={x} y={y}".format_map(region["after"]) if region["what"] == "moved" else ""
         print(f"{number}: {page}{region['what']} {place}{to} area={region['area']} strength={region['strength']:.2f}")
     if not record["regions"]:
-        print("no difference" if record["similarity"] == 1 else "no region differs by more than this pair's noise")
+        noise = " by more than this pair's noise" if record["kind"] == "camera" else ""
+        print("no difference" if record["similarity"] == 1 else f"no region differs{noise}")
     if record["note"]:
         print(record["note"])

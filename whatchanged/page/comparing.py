@@ -6,6 +6,7 @@ import base64
 import html
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,17 +18,19 @@ import numpy as np
 from whatchanged import drawing, images
 from whatchanged.archives import unpack
 from whatchanged.detection import detect
+from whatchanged.documents import as_record, detect_pages
 from whatchanged.extras import needed
 from whatchanged.formats import ImageError
 from whatchanged.images import shrink
 from whatchanged.options import Options
+from whatchanged.pages import Page
 from whatchanged.pairs import each, find_pairs
-from whatchanged.regions import Difference
+from whatchanged.regions import Difference, rounded_down
 
 LARGEST = 25_000_000
 MAX_ARCHIVE = 500_000_000  # bytes that a zip may unpack to
 MAX_PAIRS = 500
-COLUMNS = ("number", "before", "after", "similarity", "regions", "words", "error")
+COLUMNS = ("number", "before", "after", "similarity", "kind", "regions", "note", "words", "error")
 
 
 @dataclass
@@ -66,37 +69,90 @@ class Models:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the controls say: as in `Options`, and how many regions are shown; method "words" is T-BLIP2."""
+    """What the controls say: as in `Options`, and how many regions of a page are shown; method "words" is T-BLIP2."""
 
     method: str = "tolerant"
     align: bool | None = None
     sensitivity: float = 1.0
     most: int = 10
+    kind: str | None = None
+    size: str = "pad"
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What was found in two files, and the page of them that is shown: the first that differs, or else the first one.
+
+    Attributes
+    ----------
+    before, after : that page, uint8 (H, W, 3); white in a file that lacks it.
+    found : what differs there.
+    whole : whether both files have the page.
+    page, pages : its number, and how many there are.
+    record : what was found on all of them, see `documents.as_record`.
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+    found: Difference
+    whole: bool
+    page: int
+    pages: int
+    record: dict[str, Any]
 
 
 def read(path: str | Path) -> np.ndarray:
     """An uploaded picture, uint8 (H, W, 3); the error names the file as the user knows it."""
-    try:
+    with _own_names(path):
         return images.read_image(path, max_pixels=LARGEST)
-    except ImageError as error:
-        raise ImageError(str(error).replace(str(path), Path(path).name)) from error
 
 
-def compare(before: np.ndarray, after: np.ndarray, settings: Settings, models: Models) -> Difference:
-    """The regions in which two pictures (uint8 (H, W, 3)) differ, the strongest first, at most `settings.most`."""
-    if settings.method == "words":
-        found = models.words.difference(before, after)
-    else:
-        how = Options(settings.method, settings.align, sensitivity=settings.sensitivity)
-        with needed():
-            found = detect(before, after, how)
-    return replace(found, regions=found.regions[: settings.most])
-
-
-def describe(before: np.ndarray, after: np.ndarray, settings: Settings, models: Models) -> tuple[str, str]:
-    """What changed, in words; or no words, and why there are none."""
+@contextmanager
+def _own_names(*paths: str | Path) -> Iterator[None]:
+    """An error names the files as their owner knows them."""
     try:
-        return models.words(before, after, settings.most), ""
+        yield
+    except ImageError as error:
+        said = str(error)
+        for path in paths:
+            said = said.replace(str(path), Path(path).name)
+        raise ImageError(said) from error
+
+
+def compare(before: str | Path, after: str | Path, settings: Settings, models: Models) -> Seen:
+    """Compare two files page by page; of each page the strongest regions, at most `settings.most`."""
+    words = settings.method == "words"
+    method = "tolerant" if words else settings.method
+    how = Options(method, settings.align, kind=settings.kind, size=settings.size, sensitivity=settings.sensitivity)
+
+    def told(one: np.ndarray, two: np.ndarray, how: Options) -> Difference:
+        found = models.words.difference(one, two) if words else detect(one, two, how)
+        return replace(found, regions=found.regions[: settings.most])
+
+    kept: list[tuple[Page, Difference]] = []
+
+    def seen() -> Iterator[Difference]:
+        for page, found in detect_pages(before, after, how, max_pixels=LARGEST, compare=told):
+            if not kept or (found.regions and not kept[0][1].regions):
+                kept[:] = [(page, found)]
+            yield found
+
+    with needed(), _own_names(before, after):
+        record = as_record(seen())
+    ((page, found),) = kept
+    one, two = page.before, page.after
+    whole = one is not None and two is not None
+    one = np.full_like(two, 255) if one is None else one
+    two = np.full_like(one, 255) if two is None else two
+    return Seen(one, two, found, whole, page.number, record.get("pages", 1), record)
+
+
+def describe(seen: Seen, settings: Settings, models: Models) -> tuple[str, str]:
+    """What changed on the page that is shown, in words; or no words, and why there are none."""
+    if not seen.whole:
+        return "", "only one of the files has this page"
+    try:
+        return models.words(seen.before, seen.after, settings.most), ""
     except ValueError as error:
         return "", str(error)
 
@@ -127,18 +183,21 @@ def batch(folder: Path, settings: Settings, models: Models) -> Iterator[tuple[in
     Yields
     ------
     count, record, thumbnails : how many pairs there are; what is known of the next one, with the names of `COLUMNS`
-        and its "boxes"; HTML of both pictures.
+        and its "boxes", and all that is "found" there; HTML of both pictures.
     """
     pairs = find_pairs(folder)
     if len(pairs) > MAX_PAIRS:
         raise ValueError(f"these are {len(pairs)} pairs: at most {MAX_PAIRS}; `whatchanged diff --pairs` takes more")
 
     def one(paths: tuple[Path, Path]) -> tuple[dict[str, Any], str]:
-        before, after = map(read, paths)
-        found = compare(before, after, settings, models)
-        record: dict[str, Any] = {"similarity": round(found.similarity, 4), "regions": len(found.regions)}
-        record |= {"words": describe(before, after, settings, models)[0], "boxes": found.boxes.tolist()}
-        return record, _thumbnail(drawing.draw_regions(before, after, found), " and ".join(path.name for path in paths))
+        seen = compare(*paths, settings, models)
+        found = seen.record["regions"]
+        record: dict[str, Any] = {"similarity": rounded_down(seen.record["similarity"], 4), "regions": len(found)}
+        record |= {"kind": seen.record["kind"], "note": seen.record["note"]}
+        record |= {"words": describe(seen, settings, models)[0]}
+        record |= {"boxes": [[one[name] for name in ("x", "y", "width", "height")] for one in found], "found": found}
+        drawn = drawing.draw_regions(seen.before, seen.after, seen.found)
+        return record, _thumbnail(drawn, " and ".join(path.name for path in paths))
 
     for number, (paths, done, reason) in enumerate(each(pairs, one), start=1):
         known, thumbnails = done or ({"error": reason}, "")
