@@ -66,9 +66,20 @@ def _kind(before: np.ndarray, after: np.ndarray, how: Options) -> tuple[str, Lay
     if one_size and not exact and not same_rows(before, after):
         return "camera", None
     layout = layout_of(before, after)
-    if exact or is_exact(before, lay(before, after, layout)):
+    if exact or is_exact(*_both_have(before, lay(before, after, layout), layout)):
         return ("layout", layout) if layout.is_shifted or how.kind == "layout" else ("exact", in_place)
     return "camera", None
+
+
+def _both_have(before: np.ndarray, laid: np.ndarray, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """The part of two pages that surrounds what both have: what one lacks at its edges is no sign of being exact."""
+    if not layout.pieces:
+        return before, laid
+    boxes = np.array([one for one, _ in layout.pieces])
+    left, top = boxes[:, :2].min(axis=0)
+    right, bottom = (boxes[:, :2] + boxes[:, 2:]).max(axis=0)
+    window = np.s_[top:bottom, left:right]
+    return np.ascontiguousarray(before[window]), np.ascontiguousarray(laid[window])
 
 
 def _photographs(before: np.ndarray, after: np.ndarray, how: Options) -> Difference:
