@@ -17,11 +17,11 @@ from whatchanged.options import Options
 from whatchanged.pixels import differences, gray_threshold, pixel_mask, unchanged_share
 from whatchanged.regions import Compared, hysteresis
 from whatchanged.ssim import structural_difference
-from whatchanged.structure import PART, parts_agreeing
+from whatchanged.structure import TILE, parts_agreeing
 from whatchanged.tolerance import tolerant_difference
-from whatchanged.tone import one_tone, rendered
+from whatchanged.tone import is_rendered, one_tone
 
-APART = (
+UNLIKE = (
     "the pictures cannot be laid on each other: they show different things, or one thing from too different a view;"
     " the whole picture counts as replaced"
 )
@@ -38,7 +38,7 @@ def compare_photographs(before: np.ndarray, after: np.ndarray, how: Options) -> 
     """
     laid = align(before, after, how.motion) if how.aligns else None
     original = after
-    lit = how.normalizes and not (rendered(before) and rendered(after))  # no light falls on a rendered page
+    lit = how.normalizes and not (is_rendered(before) and is_rendered(after))  # no light falls on a rendered page
     if laid is not None:
         before, after = blurred(before, 1 / laid.zoom), laid.warp(after)
     valid = np.ones(before.shape[:2], bool) if laid is None else inside(laid.valid)
@@ -57,12 +57,12 @@ def _show_different_things(before: np.ndarray, after: np.ndarray, valid: np.ndar
 
     A picture of which two thirds were replaced does not: the last third agrees, or is as it was.
     """
-    if min(valid.shape) < 2 * PART:
+    if min(valid.shape) < 2 * TILE:
         return False
     agreement = parts_agreeing(before, after, valid)
     if len(agreement) < 12 or np.mean(agreement > 0.3) > 0.08:
         return False
-    size = tuple(max(1, side // PART) for side in valid.shape[::-1])
+    size = tuple(max(1, side // TILE) for side in valid.shape[::-1])
     a, b = (cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(int).max(axis=2) for image in (before, after))
     telling = (np.minimum(a, b) < 240) & (np.maximum(a, b) > 16)  # a dark sky is like any other dark sky
     far = np.abs(a - b)[telling] > 4
@@ -74,7 +74,7 @@ def _replaced(before: np.ndarray, after: np.ndarray, laid: Alignment) -> Compare
     shape = before.shape[:2]
     strength = np.maximum.reduce(cv2.split(cv2.absdiff(before, after))).astype(np.float32) / 255
     still = Alignment(np.eye(3), np.ones(shape, bool), laid.confidence, "none")
-    return Compared(0.0, strength, np.ones(shape, bool), after, 0, 1, still, APART)
+    return Compared(0.0, strength, np.ones(shape, bool), after, 0, 1, still, UNLIKE)
 
 
 class Measured(NamedTuple):

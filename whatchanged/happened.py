@@ -83,7 +83,7 @@ def _look(before: np.ndarray, after: np.ndarray, region: Region, mask: np.ndarra
     if sure or not cut.own.any() or min(region.width, region.height) < _SMALLEST:
         return _Told(region, cut, side)
     (dx, dy), share, weaker = shift_within(cut, 12)
-    least = (0.45, 0.27) if not exact else (0.93, 0.5) if cut.factor == 1 else (0.86, 0.4)
+    least = (0.93, 0.5) if exact else (0.45, 0.27)
     if share > least[0] and weaker > least[1]:
         return _Told(_moved_by(region, (dx / cut.factor, dy / cut.factor)), cut, 0.0)
     share, factor, box = size_within(cut)

@@ -14,7 +14,7 @@ MOTIONS = {
     "affine": cv2.MOTION_AFFINE,
     "perspective": cv2.MOTION_HOMOGRAPHY,
 }
-PART = 32  # pixels a side
+TILE = 32  # pixels a side
 ROUGH, PRECISE = 1e-3, 1e-5  # correlation that an iteration must gain: in the search for a start, and at the end
 
 
@@ -126,7 +126,7 @@ def flow(first: np.ndarray, second: np.ndarray, parts: int = 5) -> np.ndarray:
 
 
 def parts_agreeing(before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """The correlation of the structure of each part (squares of `PART` pixels) that has any in one of the pictures:
+    """The correlation of the structure of each part (squares of `TILE` pixels) that has any in one of the pictures:
     float array (n,), -1 to 1.
     """
     first, second, seen = (
@@ -139,6 +139,6 @@ def parts_agreeing(before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> 
 
 
 def _parts(values: np.ndarray) -> np.ndarray:
-    height, width = (side // PART * PART for side in values.shape)
-    rows = values[:height, :width].reshape(height // PART, PART, width // PART, PART)
-    return rows.swapaxes(1, 2).reshape(-1, PART * PART)
+    height, width = (side // TILE * TILE for side in values.shape)
+    rows = values[:height, :width].reshape(height // TILE, TILE, width // TILE, TILE)
+    return rows.swapaxes(1, 2).reshape(-1, TILE * TILE)

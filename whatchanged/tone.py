@@ -87,7 +87,7 @@ def one_tone(before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> tuple[
     return _toned(before, tone, after), after
 
 
-def rendered(image: np.ndarray) -> bool:
+def is_rendered(image: np.ndarray) -> bool:
     """Whether most of a picture is exactly flat, as no camera takes it: a page, a screenshot, a drawing."""
     kernel = np.ones((3, 3), np.uint8)
     gray = images.gray(image)

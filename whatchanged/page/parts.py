@@ -16,8 +16,8 @@ from whatchanged.page.sessions import Sessions
 
 CHOICES = {label: name for name, label in METHODS.items()} | {"T-BLIP2": "words"}
 ALIGNMENT = {"As the method is meant": None, "On": True, "Off": False}
-KINDS = {"Automatic": None, "Exact": "exact", "Layout": "layout", "Camera": "camera"}
-SIZES = {"Compare all": "pad", "What both have": "crop", "At the smaller size": "scale"}
+KIND_LABELS = {"Automatic": None, "Exact": "exact", "Layout": "layout", "Camera": "camera"}
+SIZE_LABELS = {"Compare all": "pad", "What both have": "crop", "At the smaller size": "scale"}
 
 
 def picture_field(label: str) -> gr.Image:
@@ -96,8 +96,8 @@ def settings_controls() -> list[Any]:
         method = gr.Radio(list(CHOICES), value=METHODS["tolerant"], label="Method")
         align = gr.Radio(list(ALIGNMENT), value="As the method is meant", label="Align the pictures first")
     with gr.Row():
-        kind = gr.Radio(list(KINDS), value="Automatic", label="Kind of pair")
-        size = gr.Radio(list(SIZES), value="Compare all", label="Where sizes differ")
+        kind = gr.Radio(list(KIND_LABELS), value="Automatic", label="Kind of pair")
+        size = gr.Radio(list(SIZE_LABELS), value="Compare all", label="Where sizes differ")
     with gr.Row():
         sensitivity = gr.Slider(0.2, 5, value=1, step=0.1, label="Sensitivity (not for T-BLIP2)")
         most = gr.Slider(1, 30, value=10, step=1, label="Maximum number of clusters")
@@ -106,4 +106,4 @@ def settings_controls() -> list[Any]:
 
 def settings_of(method: str, align: str, kind: str, size: str, sensitivity: float, most: float) -> Settings:
     """What the controls say."""
-    return Settings(CHOICES[method], ALIGNMENT[align], sensitivity, int(most), KINDS[kind], SIZES[size])
+    return Settings(CHOICES[method], ALIGNMENT[align], sensitivity, int(most), KIND_LABELS[kind], SIZE_LABELS[size])
