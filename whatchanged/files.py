@@ -11,8 +11,14 @@ from typing import Any
 
 
 def write_whole(path: str | Path, data: bytes) -> Path:
-    """Write a file so that a reader sees the old one or the whole new one: to a neighbor first, then moved in place."""
+    """Write a file so that a reader sees the old one or the whole new one: to a neighbor first, then moved in place.
+
+    What is no file, as `/dev/stdout` or a pipe, is written to as it stands.
+    """
     path = Path(path)
+    if str(path.parent) in ("/dev", "/dev/fd") or path.is_fifo():
+        path.write_bytes(data)
+        return path
     if not path.parent.is_dir():
         raise ValueError(f"{path.parent} is no folder: make it first, then write {path.name} there")
     neighbor = path.with_name(path.name + ".part")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support import ROOT
 
 from whatchanged.files import alone, read_json, write_json, write_whole
 
@@ -16,6 +21,17 @@ def test_what_is_written_is_what_is_read(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "a.json"]
     with pytest.raises(ValueError, match="nowhere is no folder: make it first, then write a.bin there"):
         write_whole(tmp_path / "nowhere" / "a.bin", b"x")
+
+
+def test_what_is_no_file_is_written_to_as_it_stands(tmp_path):
+    script = "from whatchanged.files import write_json; write_json('/dev/fd/1', [1])"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[\n  1\n]\n"
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit((tmp_path / "pipe").read_bytes)
+        write_whole(tmp_path / "pipe", b"whole")
+        assert read.result(timeout=10) == b"whole"
 
 
 def test_a_file_that_does_not_fit_leaves_the_old_one(tmp_path):
