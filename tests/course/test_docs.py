@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import shlex
+import shutil
 import tomllib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 from support import ROOT
 
 import course.__main__
@@ -153,6 +156,66 @@ def test_snippets_run_on_small_pictures(tmp_path, monkeypatch, name):
         ((x, y, width, height),) = found.boxes.tolist()
         assert np.abs(np.array([x, y, x + width, y + height]) - [30, 20, 50, 40]).max() <= 4
     assert (tmp_path / "changes.png").is_file() == (name != "README.md")
+
+
+LINES = ["The door is open.", "Nobody is at home.", "A letter lies on the table.", "The cat sleeps.", "It rains."]
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """The pairs that the page on pictures tells of, in the current folder."""
+    gray = np.full((60, 80, 3), 200, np.uint8)
+    square = gray.copy()
+    square[20:40, 30:50] = (200, 30, 30)
+    for name, picture in (("before", gray), ("after", square)):
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    lines = [*LINES, "The lamp is still on."]
+    for name, left in (("before", lines), ("after", [*lines[:2], *lines[3:]])):
+        page = Image.new("RGB", (320, 200), "white")
+        for number, line in enumerate(left):
+            place = (20, 16 + 28 * number)
+            ImageDraw.Draw(page).text(place, line, "black", ImageFont.load_default(16))
+        page.save(tmp_path / f"page_{name}.png")
+        cup = ROOT / "whatchanged" / "page" / "examples" / f"coffee, the camera moved {name}.png"
+        shutil.copyfile(cup, tmp_path / f"cup_{name}.png")
+    monkeypatch.chdir(tmp_path)
+
+
+def numbers_and_words(text):
+    """The text with every number replaced, and the numbers."""
+    number = r"\d+(?:\.\d+)?"
+    return re.sub(number, "0", text), [float(one) for one in re.findall(number, text)]
+
+
+def test_the_examples_of_each_kind_print_what_the_page_says(pictures, capsys):
+    """In words; in numbers, up to two pixels, as fonts and codecs have versions."""
+    text = (ROOT / "docs" / "your_pictures.md").read_text(encoding="utf-8")
+    examples = re.findall(
+        r"^```sh\nwhatchanged (diff [^\n]*)\n```\n\n```text\n(.*?)```$", text, re.MULTILINE | re.DOTALL
+    )
+    assert [re.findall(r"\(tolerant, (\w+)\)", printed) for _, printed in examples] == [
+        ["exact"],
+        ["layout"],
+        ["camera"],
+    ]
+    for command, printed in examples:
+        assert whatchanged.__main__.main(shlex.split(command)) == 1
+        said = capsys.readouterr().out
+        told, expected = numbers_and_words(said), numbers_and_words(printed)
+        assert told[0] == expected[0]
+        assert told[1] == pytest.approx(expected[1], rel=0.02, abs=2), said
+        assert told[1][0] == pytest.approx(expected[1][0], abs=0.001)
+
+
+def test_the_json_is_as_the_page_says(pictures):
+    text = (ROOT / "docs" / "your_pictures.md").read_text(encoding="utf-8")
+    section = text.split("### As JSON")[1].split("\n### ")[0]
+    ((_, example),) = FENCE.findall(section)
+    assert whatchanged.__main__.main(["diff", "before.png", "after.png", "--json", "changes.json"]) == 1
+    record = json.loads(Path("changes.json").read_text())
+    assert record == json.loads(example)
+    told = {name for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert told == {*record, *record["regions"][0], "pages"}
 
 
 @pytest.mark.process
