@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from tests.outside import cameras, layouts, silent, spots
 from tests.outside.truths import judged, touches
 from whatchanged.__main__ import main
 from whatchanged.detection import detect
-from whatchanged.options import Options
 
 SIZE = (480, 360)
 
@@ -189,8 +187,9 @@ def nuisances(sizes: Sizes) -> Iterator[Figure]:
         return photo_pair(seed, index, nuisance=nuisance, edits=(1, 3) if changed else (0, 0))
 
     count = max(1, sizes.pairs // 10)
-    resized = {"size": "scale"} if any(one.name == "size" for one in fields(Options)) else {"resize": True}
-    scores = compare_methods({"tolerant": partial(detect, **resized)}, CONDITIONS, made, pairs=count, seed=1, iou=0.3)
+    scores = compare_methods(
+        {"tolerant": partial(detect, size="scale")}, CONDITIONS, made, pairs=count, seed=1, iou=0.3
+    )
     for score in scores:
         yield Figure(f"{score.condition}: F1 at IoU .3", score.score.f1, ">= 0.9")
         yield Figure(f"{score.condition}: regions a pair without a change", score.false_boxes, "<= 0.05")

@@ -42,6 +42,8 @@ def detect(before: np.ndarray, after: np.ndarray, options: Options | None = None
     how = replace(options or Options(), **shortcuts)
     given = images.color(images.checked(before, "before")), images.color(images.checked(after, "after"))
     first, second = sized(*given, how.size)
+    if how.kind is None and how.size == "scale" and given[0].shape != given[1].shape:
+        how = replace(how, kind="camera")  # no pixel of another resolution is as it was
     kind, layout = _kind(first, second, how)
     if layout is not None:
         found, strength, mask, similarity, note = compare_rendered(first, second, layout, how)
