@@ -15,7 +15,7 @@ def test_each_box_stands_where_the_region_is_in_that_picture():
     """A smaller picture of the same: what is at 30, 20 in it is at 60, 40 before."""
     before, after = np.full((100, 120, 3), 128, np.uint8), np.full((50, 60, 3), 128, np.uint8)
     after[20:30, 30:40] = 0
-    found = detection.detect(before, after, size="scale")
+    found = detection.detect(before, after, size="scale", kind="exact")
     assert found.boxes.tolist() == [[60, 40, 20, 20]]
     drawn = draw_regions(before, after, found)
     left = drawn.shape[1] - 60
