@@ -25,8 +25,8 @@ class Options:
     method : one of `METHODS`; "tolerant" is the best in tests.
     align, normalize : register the after image first; remove differences of light first. None: as the method is
         meant, which is yes for "tolerant" and no for the three classic ones.
-    kind : one of `PAIR_KINDS`; None: the pair says itself what it is. To the three classic methods all are "camera", and
-        so is what was scaled or is to be aligned, where no kind is given.
+    kind : one of `PAIR_KINDS`; None: the pair says itself what it is. To the three classic methods all are "camera",
+        and so is what was scaled or is to be aligned, where no kind is given.
     motion : what `align` may do: "translation", "euclidean", "affine" or "perspective"; None: what the pair needs.
     size : how pictures of different sizes are compared: "pad", each as it is, aligned by what it shows or at the top
         left, so that what only one has is told; "crop", what both have at the top left; "scale", squeezed to the
