@@ -160,8 +160,10 @@ def _fitted(points: _Points, white: np.ndarray) -> _Tone:
     weight, toned = np.where(white.any(axis=0), 0.0, 1.0), source
     for turn in range(14):
         design[:, knots : knots + 5] = basis * toned[:, None]
-        weighted = design * weight.astype(np.float32)[:, None]
-        found = np.linalg.solve(weighted.T @ design + ridge, weighted.T @ target + right)
+        root = np.sqrt(weight).astype(np.float32)
+        weighted = design * root[:, None]
+        moments = cv2.mulTransposed(weighted, True, dtype=cv2.CV_64F)  # on a busy machine many times as fast as BLAS
+        found = np.linalg.solve(moments + ridge, (target * root) @ weighted + right)
         curve = found[:knots].reshape(3, -1)
         last, tone = tone, _Tone(np.maximum.accumulate(curve, axis=1), found[knots : knots + 5], found[knots + 5 :])
         residual = target - design @ found.astype(np.float32)
