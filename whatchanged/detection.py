@@ -97,8 +97,12 @@ def _photographs(before: np.ndarray, after: np.ndarray, how: Options) -> Differe
     min_area = seen.min_area if how.min_area is None else how.min_area
     found = regions(mask, strength, merge=merge, min_area=min_area, pad=how.pad)
     found = what_happened(before, seen.after[:height, :width], found, mask)
-    found = [replace(one, after=_carried(one.after or one.box, matrix, after)) for one in found]
+    found = [replace(one, after=_carried(one.after or one.box, matrix, after), place=_place(one)) for one in found]
     return Difference(how.method, seen.similarity, found, strength, mask, seen.alignment, "camera", seen.note)
+
+
+def _place(region: Region) -> Box | None:
+    return region.after if region.what in ("moved", "resized") else None
 
 
 def _on_canvas(image: np.ndarray, shape: np.ndarray) -> np.ndarray:
@@ -149,7 +153,14 @@ def _rescaled(region: Region, before: Scale, after: Scale) -> Region:
     box, there = _grown(region.box, *before), _grown(region.after or region.box, *after)
     grow = before[0].shape[0] * before[0].shape[1] / (before[1].shape[0] * before[1].shape[1])
     return replace(
-        region, x=box[0], y=box[1], width=box[2], height=box[3], area=max(1, round(region.area * grow)), after=there
+        region,
+        x=box[0],
+        y=box[1],
+        width=box[2],
+        height=box[3],
+        area=max(1, round(region.area * grow)),
+        after=there,
+        place=region.place and _grown(region.place, *before),
     )
 
 

@@ -29,6 +29,7 @@ class Region:
     after : the box (x, y, width, height) in pixels of the after image: where something moved, the place that it went
         to; where something was removed, the place that it left. None where nobody asked.
     page : the page of the file, from 1.
+    place : of something that moved or was resized, its new box in pixels of the before image.
     """
 
     x: int
@@ -40,15 +41,30 @@ class Region:
     what: str = "changed"
     after: tuple[int, int, int, int] | None = None
     page: int = 1
+    place: tuple[int, int, int, int] | None = None
 
     @property
     def box(self) -> tuple[int, int, int, int]:
         return self.x, self.y, self.width, self.height
 
+    @property
+    def places(self) -> list[tuple[int, int, int, int]]:
+        """The boxes of the before image that differ: one, or two of something that went farther than its size."""
+        if self.place is None:
+            return [self.box]
+        x, y = min(self.x, self.place[0]), min(self.y, self.place[1])
+        right = max(self.x + self.width, self.place[0] + self.place[2])
+        below = max(self.y + self.height, self.place[1] + self.place[3])
+        if right - x >= self.width + self.place[2] or below - y >= self.height + self.place[3]:
+            return [self.box, self.place]
+        return [(x, y, right - x, below - y)]
+
     def record(self) -> dict[str, Any]:
         """As it stands in a JSON file: the names above, "after" as x, y, width, height."""
         after = None if self.after is None else dict(zip(("x", "y", "width", "height"), self.after, strict=True))
-        return asdict(self) | {"strength": round(self.strength, 4), "after": after}
+        told = asdict(self) | {"strength": round(self.strength, 4), "after": after}
+        del told["place"]
+        return told
 
 
 @dataclass(frozen=True)
@@ -79,8 +95,9 @@ class Difference:
 
     @property
     def boxes(self) -> np.ndarray:
-        """int array (n, 4): x, y, width, height."""
-        return np.array([region.box for region in self.regions], dtype=int).reshape(-1, 4)
+        """int array (n, 4): x, y, width, height of each place of the before image that differs."""
+        places = [box for one in self.regions for box in one.places]
+        return np.array(places, dtype=int).reshape(-1, 4)
 
     def summary(self) -> dict[str, Any]:
         """ "method", "kind", "similarity", "note" and "regions", as they stand in a JSON file."""

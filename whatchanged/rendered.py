@@ -71,7 +71,8 @@ def _placed(region: Region, layout: Layout) -> Region:
     """The region with its box in the after page: it lies where the piece does that holds most of it."""
     dx, dy = _offset(region.box, layout)
     x, y, width, height = region.after or region.box
-    return replace(region, after=(x + dx, y + dy, width, height))
+    place = region.after if region.what in ("moved", "resized") else None
+    return replace(region, after=(x + dx, y + dy, width, height), place=place)
 
 
 def _offset(box: Rect, layout: Layout) -> tuple[int, int]:
@@ -126,7 +127,7 @@ def _same(pages: tuple[np.ndarray, np.ndarray], before: Rect, after: Rect, color
 
 
 def _region(before: Rect, after: Rect, area: int, what: str) -> Region:
-    return Region(*before, area, 1.0, what, after)
+    return Region(*before, area, 1.0, what, after, place=after if what == "moved" else None)
 
 
 def _shown(page: np.ndarray, rect: Rect, color: int) -> tuple[Rect, int]:
