@@ -235,7 +235,7 @@ def compare_methods(
 def _condition_score(method: str, condition: str, found: list[Difference], changed: list[Pair], iou: float):
     hits, noise = found[: len(changed)], found[len(changed) :]
     boxes = [(difference.boxes, pair.boxes) for difference, pair in zip(hits, changed, strict=True)]
-    strengths = [np.array([region.strength for region in difference.regions]) for difference in hits]
+    strengths = [np.array([one.strength for one in difference.regions for _ in one.places]) for difference in hits]
     curve = precision_recall([(f, s, t) for (f, t), s in zip(boxes, strengths, strict=True)], iou)
     false_boxes = sum(len(difference.regions) for difference in noise) / max(1, len(noise))
     return ConditionScore(method, condition, score_boxes(boxes, iou), false_boxes, curve)

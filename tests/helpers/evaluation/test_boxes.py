@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from helpers.nuisances import CONDITIONS
 from helpers.photographs import photo_pair
 from whatchanged import detection
 from whatchanged.clusters import Cluster
-from whatchanged.regions import Difference
+from whatchanged.regions import Difference, Region
 
 
 def test_iou_by_hand():
@@ -100,3 +101,19 @@ def test_clusters_against_true_boxes_by_hand():
     assert math.isnan(nothing.size)
     assert math.isnan(nothing.coverage)
     assert nothing.false == 0
+
+
+def test_a_thing_that_moved_counts_at_both_places():
+    pair = photo_pair(3, size=(96, 128), edits=(1, 1), name="coffee")
+    empty = np.zeros((96, 128), np.float32)
+    moved = Region(10, 20, 8, 6, 48, 0.5, "moved", (60, 20, 8, 6), place=(60, 20, 8, 6))
+    found = Difference("tolerant", 0.9, [moved], empty, empty > 0)
+    (score,) = evaluation.compare_methods(
+        {"one": lambda before, after: found},
+        {"clean": CONDITIONS["clean"]},
+        lambda seed, index, **_: replace(pair, changes=()),
+        pairs=1,
+        seed=0,
+    )
+    assert score.score.false_positives == 2
+    assert len(score.curve[0]) == 2
