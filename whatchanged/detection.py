@@ -17,6 +17,7 @@ from whatchanged.options import Options
 from whatchanged.regions import Difference, Region, regions
 from whatchanged.rendered import compare_rendered, lay
 
+WITHIN_NOISE = "faint or small: what differs is not more than this pair's noise may be"
 Box = tuple[int, int, int, int]
 """x, y, width, height."""
 Scale = tuple[np.ndarray, np.ndarray]
@@ -98,7 +99,8 @@ def _photographs(before: np.ndarray, after: np.ndarray, how: Options) -> Differe
     found = regions(mask, strength, merge=merge, min_area=min_area, pad=how.pad)
     found = what_happened(before, seen.after[:height, :width], found, mask)
     found = [replace(one, after=_carried(one.after or one.box, matrix, after), place=_place(one)) for one in found]
-    return Difference(how.method, seen.similarity, found, strength, mask, seen.alignment, "camera", seen.note)
+    note = seen.note or ("" if found or seen.similarity == 1 else WITHIN_NOISE)
+    return Difference(how.method, seen.similarity, found, strength, mask, seen.alignment, "camera", note)
 
 
 def _place(region: Region) -> Box | None:

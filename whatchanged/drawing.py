@@ -11,7 +11,9 @@ _WHITE = (255, 255, 255)
 FOUND = "#D55E00"  # what a method found
 
 
-def draw_regions(before: np.ndarray, after: np.ndarray, difference: Difference, picture: str = "both") -> np.ndarray:
+def draw_regions(
+    before: np.ndarray | None, after: np.ndarray | None, difference: Difference, picture: str = "both"
+) -> np.ndarray:
     """The pictures with the regions boxed and numbered: uint8 array (H, W, 3).
 
     Each box stands where the region is in that picture. The lower of two pictures of different heights goes on in
@@ -19,15 +21,9 @@ def draw_regions(before: np.ndarray, after: np.ndarray, difference: Difference, 
 
     Parameters
     ----------
+    before, after : uint8 arrays (H, W, 3); None where one of two files lacks the page, which is empty then.
     picture : "both" side by side, or "after" alone.
     """
-    return draw_page(before, after, difference, picture)
-
-
-def draw_page(
-    before: np.ndarray | None, after: np.ndarray | None, difference: Difference, picture: str = "both"
-) -> np.ndarray:
-    """As `draw_regions`, of a page that one of two files may lack; the other one is empty then."""
     one, two = before, after
     if one is None or two is None:
         one, two = (np.full_like(other, 255) if side is None else side for side, other in ((one, two), (two, one)))

@@ -37,6 +37,12 @@ def packed(image: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_RGB2RGBA).view(np.int32)[..., 0]
 
 
+def local_range(gray: np.ndarray) -> np.ndarray:
+    """How far the gray levels within 3 x 3 pixels are apart: uint8 (H, W)."""
+    square = np.ones((3, 3), np.uint8)
+    return cv2.dilate(gray, square) - cv2.erode(gray, square)
+
+
 def shrink(image: np.ndarray, longest: int) -> np.ndarray:
     """The image with at most `longest` pixels along its longer side; smaller images stay as they are."""
     factor = longest / max(image.shape[:2])

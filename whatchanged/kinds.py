@@ -41,14 +41,14 @@ def is_exact(before: np.ndarray, after: np.ndarray) -> bool:
     side = max(4, min(_BLOCK, min(apart.shape) // 6))
     window = _grown(where, side, apart.shape)
     grays = images.gray(before), images.gray(after)
-    one, two = (_range(np.ascontiguousarray(gray[window])) for gray in grays)
+    one, two = (images.local_range(np.ascontiguousarray(gray[window])) for gray in grays)
     drawn = min(np.mean(one == 0), np.mean(two == 0)) >= _DRAWN
     ripples, strength = _rippled(one, two, apart[window])
     if drawn and ripples < _RIPPLED:
         return True
     if not drawn and float(np.mean(apart == 0)) >= 0.5:
         return True
-    edges = np.maximum(_range(grays[0]), _range(grays[1])) > _EDGE
+    edges = np.maximum(images.local_range(grays[0]), images.local_range(grays[1])) > _EDGE
     places = _count(edges, side) > side // 2
     same = _count(apart > 0, side) == 0
     left = float(same[places].mean() if places.any() else same.mean())
@@ -88,12 +88,6 @@ def _rippled(before: np.ndarray, after: np.ndarray, apart: np.ndarray) -> tuple[
 def _grown(box: Sequence[int], by: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
     x, y, width, height = map(int, box)
     return np.s_[max(0, y - by) : min(shape[0], y + height + by), max(0, x - by) : min(shape[1], x + width + by)]
-
-
-def _range(gray: np.ndarray) -> np.ndarray:
-    """How far the gray levels within 3 x 3 pixels are apart: uint8 (H, W)."""
-    square = np.ones((3, 3), np.uint8)
-    return cv2.dilate(gray, square) - cv2.erode(gray, square)
 
 
 def _count(mask: np.ndarray, side: int) -> np.ndarray:

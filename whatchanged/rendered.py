@@ -15,6 +15,8 @@ from whatchanged.regions import Region, regions, strongest_first
 from whatchanged.subpixel import without_shifts
 
 SHIFTED = "faint, along edges: they were drawn a fraction of a pixel off"
+FAINT = "faint: what differs is weaker than the sensitivity asks for"
+SMALL = "small: what differs has fewer pixels than a region is to have"
 _WEAK = 8.0  # gray levels that half the sensitivity no longer reports
 
 
@@ -47,10 +49,10 @@ def compare_rendered(
     """
     laid = lay(before, after, layout)
     apart = images.apart(before, laid)
-    mask = apart > (0 if how.sensitivity >= 1 else _WEAK * (1 / how.sensitivity - 1))
-    differ = int(np.count_nonzero(mask))
-    if differ:
-        mask = without_shifts(before, laid, mask)
+    differ = int(np.count_nonzero(apart))
+    strong = apart > (0 if how.sensitivity >= 1 else _WEAK * (1 / how.sensitivity - 1))
+    mask = without_shifts(before, laid, strong) if strong.any() else strong
+    silent = SMALL if mask.any() else SHIFTED if strong.any() else FAINT
     strength = apart.astype(np.float32) / 255
     merge = max(6, min(24, min(mask.shape) // 60)) if how.merge is None else how.merge
     found = regions(mask, strength, merge=merge, min_area=how.min_area or 1, pad=how.pad)
@@ -63,7 +65,7 @@ def compare_rendered(
     found += alone
     differ += sum(region.area for region in alone)
     most = max(before.shape[0] * before.shape[1], after.shape[0] * after.shape[1])
-    note = SHIFTED if differ and not found else ""
+    note = silent if differ and not found else ""
     return strongest_first(found), strength, mask, 1 - min(1.0, differ / most), note
 
 

@@ -89,9 +89,7 @@ def one_tone(before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> tuple[
 
 def is_rendered(image: np.ndarray) -> bool:
     """Whether most of a picture is exactly flat, as no camera takes it: a page, a screenshot, a drawing."""
-    kernel = np.ones((3, 3), np.uint8)
-    gray = images.gray(image)
-    return float((cv2.dilate(gray, kernel) == cv2.erode(gray, kernel)).mean()) > 0.6
+    return float(np.mean(images.local_range(images.gray(image)) == 0)) > 0.6
 
 
 def _points(before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> tuple[_Points, np.ndarray, np.ndarray]:

@@ -145,3 +145,14 @@ def test_swapping_the_images_swaps_the_boxes(seed, method, nuisance):
     back = detection.detect(pair.after, pair.before, method=method, align=False)
     assert sorted((one.box, one.after) for one in there.regions) == sorted((one.after, one.box) for one in back.regions)
     assert there.similarity == pytest.approx(back.similarity)
+
+
+def test_a_camera_pair_that_differs_without_a_region_says_so():
+    noise = np.random.default_rng(0).normal(0, 3, PHOTO.shape)
+    after = np.clip(PHOTO + noise, 0, 255).astype(np.uint8)
+    after[100:106, 100:106] = 255 - after[100:106, 100:106]
+    found = detection.detect(PHOTO, after, min_area=5000)
+    assert found.kind == "camera"
+    assert found.regions == []
+    assert found.similarity < 1
+    assert found.note == detection.WITHIN_NOISE

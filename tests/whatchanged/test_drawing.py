@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 
 from whatchanged import detection
-from whatchanged.drawing import below_each_other, draw_page, draw_regions, overlay
+from whatchanged.drawing import below_each_other, draw_regions, overlay
 
 PAINT = np.array([0xD5, 0x5E, 0x00])
 
@@ -48,10 +48,10 @@ def test_what_moved_is_boxed_where_it_was_and_where_it_is():
 def test_a_page_that_one_file_lacks_is_empty_there():
     page = np.full((60, 90, 3), 90, np.uint8)
     added = detection.detect(page, page)
-    drawn = draw_page(None, page, added)
+    drawn = draw_regions(None, page, added)
     assert (drawn[:, :90] == 255).all()
     assert (drawn[:, -90:] == 90).all()
-    assert np.array_equal(draw_page(page, None, added)[:, :90], page)
+    assert np.array_equal(draw_regions(page, None, added)[:, :90], page)
 
 
 def test_pages_lie_below_each_other():

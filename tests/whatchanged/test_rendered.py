@@ -8,7 +8,7 @@ import pytest
 from tests.outside import pages
 from tests.outside.pages import Look
 from whatchanged.detection import detect
-from whatchanged.rendered import SHIFTED
+from whatchanged.rendered import FAINT, SHIFTED, SMALL
 
 PAGE = pages.stack(pages.document(np.random.default_rng(5), Look(500, 14), 400), 400)
 
@@ -55,6 +55,17 @@ def test_what_stays_silent_is_said():
     assert found.regions == []
     assert found.similarity < 1
     assert found.note == SHIFTED
+
+
+@pytest.mark.parametrize(("options", "note"), [({"sensitivity": 0.5}, FAINT), ({"min_area": 500}, SMALL)])
+def test_what_was_asked_to_stay_silent_is_said(options, note):
+    after = PAGE.copy()
+    after[390:396, 480:490] -= 3
+    assert detect(PAGE, after).regions
+    found = detect(PAGE, after, **options)
+    assert found.regions == []
+    assert found.similarity == pytest.approx(1 - 60 / (400 * 500))
+    assert found.note == note
 
 
 def test_the_whole_of_a_tiny_picture():

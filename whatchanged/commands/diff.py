@@ -103,9 +103,9 @@ def _compare(options: argparse.Namespace, pair: tuple[str, str], output: str | P
         for page, difference in detect_pages(*pair, Options(**_how(options))):
             differs = bool(difference.regions)
             if output and (differs or not any(drawn.values())):
-                from whatchanged.drawing import draw_page
+                from whatchanged.drawing import draw_regions
 
-                drawn[differs].append(draw_page(page.before, page.after, difference, options.picture or "both"))
+                drawn[differs].append(draw_regions(page.before, page.after, difference, options.picture or "both"))
             yield difference
 
     record = as_record(seen())
