@@ -6,7 +6,7 @@ import re
 import threading
 import warnings
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +72,9 @@ def read_each(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Generator[De
     if path.suffix.lower() in CAMERAS:
         raise ImageError(f"{path} is {RAW[0]}: {RAW[1]}")
     with _told(path, 1, max_pixels):
-        opened = Image.open(path)
-    with opened as image:
+        image = Image.open(path)
+    with ExitStack() as stack:
+        stack.callback(image.close)  # once: older versions of Pillow fail at a second time
         index, page, more = 0, 1, True
         while more:
             with _told(path, page, max_pixels, image):
@@ -87,7 +88,7 @@ def read_each(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Generator[De
                 more = image.format in PAGED and getattr(image, "is_animated", False)
                 found = decoded(image)
                 if not more:
-                    image.close()  # lets go of Pillow's own copy, while ours is compared
+                    stack.close()  # lets go of Pillow's own copy, while ours is compared
             yield found
             del found  # before the next is decoded
             page += 1

@@ -68,7 +68,7 @@ def font(px: int, bold: bool = False, serif: bool = False) -> ImageFont.FreeType
     import matplotlib
 
     name = f"DejaVu{'Serif' if serif else 'Sans'}{'-Bold' if bold else ''}.ttf"
-    return ImageFont.truetype(Path(matplotlib.__file__).parent / "mpl-data" / "fonts" / "ttf" / name, px)
+    return ImageFont.truetype(str(Path(matplotlib.__file__).parent / "mpl-data" / "fonts" / "ttf" / name), px)
 
 
 def sentence(rng: np.random.Generator, letters: int) -> str:
