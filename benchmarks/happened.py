@@ -42,7 +42,7 @@ def photographs(seed: int, kind: str) -> Pair:
     before, after = by_camera(rng, before, after)
     seen = compare_photographs(before, after, Options())
     found = regions(seen.mask, seen.strength, merge=seen.merge, min_area=seen.min_area)
-    return before, seen.after, found, seen.mask, truth
+    return seen.before, seen.after, found, seen.mask, truth
 
 
 def pages(seed: int, kind: str) -> Pair:

@@ -1,11 +1,16 @@
-"""Where the real images are."""
+"""Where the real images are, and which examples property tests try."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from support import REAL
+from hypothesis import settings
+from support import FUZZ, REAL
+
+# The same examples in each run, so that what passed once passes again; others, and more, where FUZZ says so.
+settings.register_profile("this project", derandomize=not FUZZ, deadline=None)
+settings.load_profile("this project")
 
 
 @pytest.fixture(scope="session")

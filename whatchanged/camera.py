@@ -49,7 +49,7 @@ def compare_photographs(before: np.ndarray, after: np.ndarray, how: Options) -> 
     measured = _COMPARE[how.method](before, after, valid, how)
     mask = measured.mask & valid
     merge = max(3, min(mask.shape) // 24)
-    return Compared(measured.similarity, measured.strength, mask, after, merge, measured.min_area, laid)
+    return Compared(measured.similarity, measured.strength, mask, before, after, merge, measured.min_area, laid)
 
 
 def _show_different_things(before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> bool:
@@ -74,7 +74,7 @@ def _replaced(before: np.ndarray, after: np.ndarray, laid: Alignment) -> Compare
     shape = before.shape[:2]
     strength = np.maximum.reduce(cv2.split(cv2.absdiff(before, after))).astype(np.float32) / 255
     still = Alignment(np.eye(3), np.ones(shape, bool), laid.confidence, "none")
-    return Compared(0.0, strength, np.ones(shape, bool), after, 0, 1, still, UNLIKE)
+    return Compared(0.0, strength, np.ones(shape, bool), before, after, 0, 1, still, UNLIKE)
 
 
 class Measured(NamedTuple):

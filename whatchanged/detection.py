@@ -97,7 +97,7 @@ def _photographs(before: np.ndarray, after: np.ndarray, how: Options) -> Differe
     merge = seen.merge if how.merge is None else how.merge
     min_area = seen.min_area if how.min_area is None else how.min_area
     found = regions(mask, strength, merge=merge, min_area=min_area, pad=how.pad)
-    found = what_happened(before, seen.after[:height, :width], found, mask)
+    found = what_happened(seen.before[:height, :width], seen.after[:height, :width], found, mask)
     found = [replace(one, after=_carried(one.after or one.box, matrix, after), place=_place(one)) for one in found]
     note = seen.note or ("" if found or seen.similarity == 1 else WITHIN_NOISE)
     return Difference(how.method, seen.similarity, found, strength, mask, seen.alignment, "camera", note)

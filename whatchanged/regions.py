@@ -119,7 +119,7 @@ class Compared:
     similarity : as in `Difference`.
     strength : float32 array (H, W), 0 to 1.
     mask : bool array (H, W): the changed pixels.
-    after : uint8 array (H, W, 3): the after image as it lay under the before image.
+    before, after : uint8 arrays (H, W, 3): what was compared, the after image under the before image, in one light.
     merge, min_area : what `regions` is to take where the user says nothing: follows from the noise of the pair.
     alignment : how the after image was laid; None where it was not.
     note : in words, what a reader of the result should know; usually empty.
@@ -128,6 +128,7 @@ class Compared:
     similarity: float
     strength: np.ndarray
     mask: np.ndarray
+    before: np.ndarray
     after: np.ndarray
     merge: int
     min_area: int

@@ -36,17 +36,28 @@ def shift_within(cut: Cut, tolerance: float) -> tuple[Shift, float, float]:
             tried[shift] = _shares(cut, shift, tolerance)
         return tried[shift][0] + tried[shift][1] / 2
 
-    starts = sorted(_likely(cut), key=value, reverse=True)[:4]
-    for best in (shift for start in starts if value(start) > 0.3 for shift in (start, (-start[0], -start[1]))):
+    def rank(shift: Shift) -> tuple[float, int, int, bool]:
+        """The same for the opposite shift of the pictures in the other order: what is found must not hang on that."""
+        dx, dy = shift
+        return value(shift), abs(dx), abs(dy), dx * dy > 0
+
+    starts = sorted(_likely(cut), key=lambda shift: max(rank(shift), rank(_back(shift))), reverse=True)[:4]
+    for best in (shift for start in starts for shift in (start, _back(start)) if value(shift) > 0.3):
         for _ in range(_CLIMBS):
             around = [(best[0] + dx, best[1] + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
-            up = max(around, key=value)
+            up = max(around, key=rank)
             if value(up) <= value(best):
                 break
             best = up
     # A step of a pixel aside is no move: the edges of whatever changed would explain it.
-    found = max((one for one in tried if max(map(abs, one)) > 1), key=value, default=(0, 0))
-    return found, *tried.get(found, (0.0, 0.0))
+    found = max((one for one in tried if max(map(abs, one)) > 1), key=rank, default=(0, 0))
+    if value(found) == value(_back(found)):  # what moved as well there as back did not move
+        return (0, 0), 0.0, 0.0
+    return found, *tried[found]
+
+
+def _back(shift: Shift) -> Shift:
+    return -shift[0], -shift[1]
 
 
 def _shares(cut: Cut, shift: Shift, tolerance: float) -> tuple[float, float]:
@@ -55,7 +66,7 @@ def _shares(cut: Cut, shift: Shift, tolerance: float) -> tuple[float, float]:
 
 
 def _likely(cut: Cut, most: int = 8) -> list[Shift]:
-    """Shifts at which the change is most unlike itself, in both directions."""
+    """Shifts at which the change is most unlike itself; each may be the shift back."""
     change = (cut.after - cut.before) * cut.own[..., None]
     height, width = cut.own.shape
     spectrum = np.fft.rfft2(change, (2 * height, 2 * width), axes=(0, 1))
@@ -69,7 +80,7 @@ def _likely(cut: Cut, most: int = 8) -> list[Shift]:
         for sx in (dx, int(np.sign(dx)) * (wide - abs(dx))):
             for sy in (dy, int(np.sign(dy)) * (high - abs(dy))):
                 if max(abs(sx), abs(sy)) >= 2 and abs(sx) < wide and abs(sy) < high:
-                    found |= {(sx, sy): None, (-sx, -sy): None}
+                    found |= {max((sx, sy), (-sx, -sy)): None}
     return list(found)
 
 
@@ -77,7 +88,7 @@ def _reappears(cut: Cut, shift: Shift, tolerance: float) -> tuple[np.ndarray, np
     """Where the picture before shows what the one after shows by the shift farther on, and the reverse: bool (h, w)."""
     limit = np.maximum(tolerance**2, 0.12 * _squares(cut.after - cut.before))
     went = _squares(_shifted(cut.after, shift) - cut.before) < limit
-    came = _squares(_shifted(cut.before, (-shift[0], -shift[1])) - cut.after) < limit
+    came = _squares(_shifted(cut.before, _back(shift)) - cut.after) < limit
     return went, came
 
 

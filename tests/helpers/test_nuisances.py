@@ -51,7 +51,7 @@ def test_no_nuisance_leaves_the_image_as_it_is():
     assert np.array_equal(take(image, Nuisance()), image)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=st.integers(0, 10**6))
 def test_sampled_nuisances_stay_within_the_limit(seed):
     limit = Nuisance(rotation=2, shift_x=1.5, gain=1.12, scale=1.05, noise=4, jpeg=70, shadow=0.3, size=0.8)

@@ -31,7 +31,7 @@ def test_a_pair_follows_from_its_seed_alone(make):
     assert not same(make(6, 1), make(5, 1))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @example(seed=1567, kind="added", size=64)  # a star whose tip is partly covered three pixels beyond its mask
 @given(seed=st.integers(0, 10**6), kind=st.sampled_from(KINDS), size=st.sampled_from([64, 96, (80, 120)]))
 def test_pixels_differ_exactly_where_the_masks_say(seed, kind, size):
@@ -57,7 +57,7 @@ def test_pixels_differ_exactly_where_the_masks_say(seed, kind, size):
         )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6))
 def test_nothing_changes_where_nothing_should(seed):
     pair = scenes.scene_pair(seed, changes=(0, 0))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from support import FUZZ
 
 from tests.outside import pages
 from tests.outside.cameras import photograph
@@ -14,7 +13,6 @@ from tests.outside.pages import Look
 from tests.outside.truths import touches
 from whatchanged.detection import detect
 
-FUZZ = int(os.environ.get("FUZZ", 0))
 LEAST, CONTRAST = 9, 40
 GROUNDS = ("flat", "noise", "text", "gradient", "photograph")
 FIGURES = ("square", "row", "column", "dots")
@@ -58,8 +56,6 @@ def figure(kind: str, height: int, width: int, rng: np.random.Generator) -> np.n
 
 @settings(
     max_examples=120 * (FUZZ or 1),
-    derandomize=not FUZZ,
-    deadline=None,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
 @given(

@@ -7,7 +7,6 @@ the same ones in each run, or FUZZ times as many, at random, where the environme
 import csv
 import io
 import json
-import os
 import resource
 import tarfile
 import time
@@ -23,6 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 from safetensors.torch import save
+from support import FUZZ
 
 from course import sweep
 from course.notebooks import comments, refuse_unknown, select, title
@@ -37,15 +37,12 @@ from whatchanged.images import read_image
 from whatchanged.pairs import find_pairs
 from whatchanged.weights import model_weights
 
-FUZZ = int(os.environ.get("FUZZ", 0))
 LONGEST, MOST = 5.0, 1_000_000  # seconds a file; kB that memory may grow
 
 
 def examples(count):
     return settings(
         max_examples=count * (FUZZ or 1),
-        derandomize=not FUZZ,
-        deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
 

@@ -98,7 +98,7 @@ def test_arguments_are_checked():
 images = arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40), st.just(3)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(image=images, method=st.sampled_from(["tolerant", "pixel", "ssim"]))
 def test_identical_images_have_no_difference(image, method):
     found = detection.detect(image, image.copy(), method=method)
@@ -106,7 +106,7 @@ def test_identical_images_have_no_difference(image, method):
     assert found.regions == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     data=st.data(),
     method=st.sampled_from(["tolerant", "pixel", "ssim"]),
@@ -133,7 +133,7 @@ def test_no_input_crashes_and_every_box_lies_in_the_picture(data, method, align,
 
 
 @pytest.mark.process
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10**6),
     method=st.sampled_from(["tolerant", "pixel", "ssim"]),
