@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from whatchanged.commands import app, describe, diff
-from whatchanged.commands.status import answer
+from whatchanged.commands.status import Version, answer
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """All commands, each with its options."""
     whole = argparse.ArgumentParser(prog="whatchanged", description="What changed between these two pictures?")
+    whole.add_argument("--version", action=Version, help="print the version")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
     for command in (diff, describe, app):
         command.add(commands)

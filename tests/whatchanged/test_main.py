@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+import tomllib
 
 import pytest
 from support import ROOT, assert_help
 
 from whatchanged.__main__ import parser
+
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 def test_what_is_heavy_loads_late(tmp_path):
@@ -34,3 +39,40 @@ def test_help_loads_nothing_heavy():
 @pytest.mark.parametrize("command", ["diff", "describe", "app"])
 def test_every_command_has_help(command, capsys):
     assert_help(parser(), command, capsys)
+
+
+def typed(*arguments, folder=ROOT, **environment):
+    """`python -m whatchanged` in a process of its own."""
+    command = [sys.executable, "-m", "whatchanged", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(folder)} | environment
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_version_of_a_checkout():
+    done = typed("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"whatchanged {VERSION}\n", "")
+
+
+def test_version_where_it_is_installed(tmp_path):
+    """Beside a pyproject.toml of another project, whose version is not meant."""
+    shutil.copytree(ROOT / "whatchanged", tmp_path / "whatchanged", ignore=shutil.ignore_patterns("examples"))
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "other"\nversion = "7"\n')
+    assert (
+        typed("--version", folder=tmp_path).stdout
+        == "whatchanged of unknown version: it is neither installed nor a checkout\n"
+    )
+    (tmp_path / "whatchanged-4.5.dist-info").mkdir()
+    (tmp_path / "whatchanged-4.5.dist-info" / "METADATA").write_text("Name: whatchanged\nVersion: 4.5\n")
+    assert typed("--version", folder=tmp_path).stdout == "whatchanged 4.5\n"
+
+
+@pytest.mark.parametrize("module", ["whatchanged", "course"])
+def test_a_bare_call_is_helped_and_is_no_success(module):
+    """0 would say "no difference" to a script whose variables are empty."""
+    bare, asked = (
+        subprocess.run([sys.executable, "-m", module, *more], cwd=ROOT, capture_output=True, text=True, check=False)
+        for more in ([], ["--help"])
+    )
+    assert (bare.returncode, bare.stdout) == (2, "")
+    assert (asked.returncode, asked.stderr) == (0, "")
+    assert bare.stderr == asked.stdout

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
+from typing import Any
 
 from whatchanged.extras import how_to_install
 
@@ -13,7 +15,11 @@ UNREAD = 141  # as the shell says it of a program whose reader is gone, as `head
 
 
 def answer(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> int:
-    """Run the command that the arguments choose; the exit status, `TROUBLE` with a sentence on stderr."""
+    """Run the command that the arguments choose; the exit status, `TROUBLE` with a sentence on stderr.
+
+    Without arguments it is the help on stderr, and `TROUBLE`: in a script whose variables are empty, 0 would say that
+    there is no difference.
+    """
     try:
         try:
             return _answered(parser, arguments)
@@ -25,7 +31,11 @@ def answer(parser: argparse.ArgumentParser, arguments: list[str] | None = None) 
 
 
 def _answered(parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
-    options = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given:
+        parser.print_help(sys.stderr)
+        return TROUBLE
+    options = parser.parse_args(given)
     try:
         return options.run(options)
     except BrokenPipeError as error:
@@ -40,6 +50,34 @@ def _answered(parser: argparse.ArgumentParser, arguments: list[str] | None) -> i
     except KeyboardInterrupt:
         announce(f"{parser.prog}: stopped")
     return TROUBLE
+
+
+class Version(argparse.Action):
+    """`--version`, which is looked up only where it is asked for."""
+
+    def __init__(self, option_strings: list[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(parser.prog, version())
+        parser.exit()
+
+
+def version() -> str:
+    """That of the checkout which this file lies in, else of the installed package; of a mere copy nobody knows it."""
+    checkout = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    if checkout.is_file():
+        import tomllib
+
+        project = tomllib.loads(checkout.read_text(encoding="utf-8")).get("project", {})
+        if project.get("name") == "whatchanged":  # another project may keep its packages beside its own file
+            return project["version"]
+    from importlib import metadata
+
+    try:
+        return metadata.version("whatchanged")
+    except metadata.PackageNotFoundError:
+        return "of unknown version: it is neither installed nor a checkout"
 
 
 def announce(text: str) -> None:
