@@ -13,8 +13,6 @@ from support import ROOT, assert_help
 
 from whatchanged.__main__ import parser
 
-VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-
 
 def test_what_is_heavy_loads_late(tmp_path):
     script = (
@@ -41,29 +39,28 @@ def test_every_command_has_help(command, capsys):
     assert_help(parser(), command, capsys)
 
 
-def typed(*arguments, folder=ROOT, **environment):
-    """`python -m whatchanged` in a process of its own."""
-    command = [sys.executable, "-m", "whatchanged", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(folder)} | environment
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+def version_in(folder, *options):
+    """What `python -m whatchanged --version` says there."""
+    command = [sys.executable, *options, "-m", "whatchanged", "--version"]
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    assert not done.stderr
+    return done.stdout
 
 
 def test_version_of_a_checkout():
-    done = typed("--version")
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"whatchanged {VERSION}\n", "")
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert version_in(ROOT) == f"whatchanged {version}\n"
 
 
-def test_version_where_it_is_installed(tmp_path):
-    """Beside a pyproject.toml of another project, whose version is not meant."""
+def test_version_of_a_copy(tmp_path):
+    """Beside a pyproject.toml of another project, whose version is not meant; first not installed, then installed."""
     shutil.copytree(ROOT / "whatchanged", tmp_path / "whatchanged", ignore=shutil.ignore_patterns("examples"))
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "other"\nversion = "7"\n')
-    assert (
-        typed("--version", folder=tmp_path).stdout
-        == "whatchanged of unknown version: it is neither installed nor a checkout\n"
-    )
+    assert version_in(tmp_path, "-S") == "whatchanged of unknown version: it is neither installed nor a checkout\n"
     (tmp_path / "whatchanged-4.5.dist-info").mkdir()
     (tmp_path / "whatchanged-4.5.dist-info" / "METADATA").write_text("Name: whatchanged\nVersion: 4.5\n")
-    assert typed("--version", folder=tmp_path).stdout == "whatchanged 4.5\n"
+    assert version_in(tmp_path) == "whatchanged 4.5\n"
 
 
 @pytest.mark.parametrize("module", ["whatchanged", "course"])
