@@ -14,8 +14,8 @@ from tests.deep_pcb import deep_pcb
 from tests.outside import silent
 from tests.outside.claims import near
 from tests.outside.truths import touches
-from whatchanged.detection import BOARD_INSPECTION
 from whatchanged.images import read_image
+from whatchanged.options import PRESETS
 
 DATA = SHARED / "data"
 NAME = (162, 240, 74, 30)  # of screenshots 4: "Zurich" before, with an umlaut after
@@ -83,13 +83,13 @@ def boards(sizes: Sizes) -> Iterator[Figure]:
     if not (DATA / "deep-pcb").is_dir():
         return
     every = sorted(deep_pcb(DATA / "deep-pcb"), key=lambda one: int(one.name))[-30:]
-    preset = spread(lambda one: regions(one.before, one.after, **BOARD_INSPECTION), every, sizes.threads)
+    preset = spread(lambda one: regions(one.before, one.after, **PRESETS["board"]), every, sizes.threads)
     usual = spread(lambda one: regions(one.before, one.after), every, sizes.threads)
     boxes = [
         (np.array([one.box for one in found]).reshape(-1, 4), board.boxes)
         for found, board in zip(preset, every, strict=True)
     ]
-    yield Figure("BOARD_INSPECTION, F1 at IoU .3", score_boxes(boxes, 0.3).f1, ">= 0.85")
+    yield Figure("preset board, F1 at IoU .3", score_boxes(boxes, 0.3).f1, ">= 0.85")
     hit = faults = elsewhere = 0
     poor = []
     for found, board in zip(usual, every, strict=True):

@@ -93,7 +93,7 @@ def of_files(before: Path, after: Path) -> dict[str, Callable[[], object]]:
 
 def whole_commands(before: Path, after: Path, output: Path) -> dict[str, Callable[[], object]]:
     """Start, decode, compare, write a picture."""
-    ours = [sys.executable, "-m", "whatchanged", "diff", before, after, "--no-align", "--output", output]
+    ours = [sys.executable, "-m", "whatchanged", "diff", before, after, "--set", "align=false", "--output", output]
     ways = {f"this project, {method}": partial(command, *ours, "--method", method) for method in ("pixel", "ssim")}
     alone = partial(command, *ours, "--method", "pixel", "--picture", "after")
     ways["this project, pixel, one picture"] = alone

@@ -1,17 +1,20 @@
-"""The command line: `whatchanged diff before.png after.png`."""
+"""The command line: `whatchanged before.png after.png`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from types import ModuleType
 
 from whatchanged.commands import app, describe, diff
 from whatchanged.commands.status import Version, answer
 
+COMMANDS: dict[str, ModuleType] = {"diff": diff, "describe": describe, "app": app}
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 no difference, 1 differences, 2 trouble."""
-    return answer(parser(), arguments)
+    return answer(parser(), _with_command(sys.argv[1:] if arguments is None else arguments))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,9 +22,16 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(prog="whatchanged", description="What changed between these two pictures?")
     whole.add_argument("--version", action=Version, help="print the version")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
-    for command in (diff, describe, app):
+    for command in COMMANDS.values():
         command.add(commands)
     return whole
+
+
+def _with_command(arguments: list[str]) -> list[str]:
+    """Two pictures without a command are compared; a picture called as a command is written `./diff`."""
+    if not arguments or arguments[0] in COMMANDS or arguments[0] in ("-h", "--help", "--version"):
+        return arguments
+    return ["diff", *arguments]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -54,6 +55,11 @@ class Alignment:
     @property
     def is_identity(self) -> bool:
         return self.method == "none"
+
+    def record(self) -> dict[str, Any]:
+        """As it stands in a JSON file."""
+        rows = [[round(float(value), 9) for value in row] for row in self.matrix]
+        return {"matrix": rows, "confidence": round(float(self.confidence), 4), "method": self.method}
 
     def warp(self, after: np.ndarray) -> np.ndarray:
         """The after image as seen from where the before image was taken: (H, W[, 3]), same dtype."""

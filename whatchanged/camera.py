@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from whatchanged.alignment import Alignment, align, inside
+from whatchanged.areas import pasted
 from whatchanged.features import feature_similarity
 from whatchanged.geometry import blurred
 from whatchanged.noise import edges_of_both, less_unsteady, pair_noise
@@ -28,12 +29,15 @@ UNLIKE = (
 _HARDLY = 0.5  # confidence of an alignment below which it is asked whether the pictures show the same thing at all
 
 
-def compare_photographs(before: np.ndarray, after: np.ndarray, how: Options) -> Compared:
+def compare_photographs(
+    before: np.ndarray, after: np.ndarray, how: Options, area: np.ndarray | None = None
+) -> Compared:
     """Which pixels of two pictures differ by more than a camera makes them differ.
 
     Parameters
     ----------
     before, after : uint8 arrays (H, W, 3) of the same size.
+    area : bool array (H, W): which pixels of before are compared; None: all.
     how : the method; whether to align and to even out the light, and the rest of `Options`.
     """
     laid = align(before, after, how.motion) if how.aligns else None
@@ -42,14 +46,18 @@ def compare_photographs(before: np.ndarray, after: np.ndarray, how: Options) -> 
     if laid is not None:
         before, after = blurred(before, 1 / laid.zoom), laid.warp(after)
     valid = np.ones(before.shape[:2], bool) if laid is None else inside(laid.valid)
+    if area is not None:
+        valid &= area
     if laid is not None and laid.confidence < _HARDLY and _show_different_things(before, after, valid):
-        return _replaced(before, original, laid)
+        return _replaced(before, original, np.ones(valid.shape, bool) if area is None else area, laid)
     if lit:
         before, after = one_tone(before, after, valid)
+    if area is not None:
+        after = pasted(before, after, area)
     measured = _COMPARE[how.method](before, after, valid, how)
     mask = measured.mask & valid
     merge = max(3, min(mask.shape) // 24)
-    return Compared(measured.similarity, measured.strength, mask, before, after, merge, measured.min_area, laid)
+    return Compared(measured.similarity, measured.strength, mask, valid, before, after, merge, measured.min_area, laid)
 
 
 def _show_different_things(before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> bool:
@@ -69,12 +77,12 @@ def _show_different_things(before: np.ndarray, after: np.ndarray, valid: np.ndar
     return bool(far.size == 0 or far.mean() > 0.8)
 
 
-def _replaced(before: np.ndarray, after: np.ndarray, laid: Alignment) -> Compared:
-    """The whole picture as one change."""
+def _replaced(before: np.ndarray, after: np.ndarray, valid: np.ndarray, laid: Alignment) -> Compared:
+    """All that is compared as one change."""
     shape = before.shape[:2]
     strength = np.maximum.reduce(cv2.split(cv2.absdiff(before, after))).astype(np.float32) / 255
     still = Alignment(np.eye(3), np.ones(shape, bool), laid.confidence, "none")
-    return Compared(0.0, strength, np.ones(shape, bool), before, after, 0, 1, still, UNLIKE)
+    return Compared(0.0, strength, valid.copy(), valid, before, after, 0, 1, still, UNLIKE)
 
 
 class Measured(NamedTuple):

@@ -9,26 +9,28 @@ import cv2
 import numpy as np
 
 from whatchanged import images
+from whatchanged.areas import compared_area, pasted
 from whatchanged.camera import compare_photographs
 from whatchanged.happened import what_happened
 from whatchanged.kinds import is_exact, same_rows
 from whatchanged.layout import Layout, layout_of
-from whatchanged.options import Options
+from whatchanged.options import Box, Options
 from whatchanged.regions import Difference, Region, regions
 from whatchanged.rendered import compare_rendered, lay
 
 WITHIN_NOISE = "faint or small: what differs is not more than this pair's noise may be"
-Box = tuple[int, int, int, int]
-"""x, y, width, height."""
 Scale = tuple[np.ndarray, np.ndarray]
 
 
-def detect(before: np.ndarray, after: np.ndarray, options: Options | None = None, **shortcuts: Any) -> Difference:
+def detect(
+    before: images.Picture, after: images.Picture, options: Options | None = None, **shortcuts: Any
+) -> Difference:
     """Find the regions in which two pictures differ, and say what happened there.
 
     Parameters
     ----------
-    before, after : uint8 arrays (H, W, 3), RGB, or (H, W).
+    before, after : uint8 arrays (H, W, 3), RGB, or (H, W); pictures of Pillow; or image files, of which the first pages
+        are compared (`documents.detect_pages` compares all).
     options : how; None is as usual.
     **shortcuts : some of the options by name, as `detect(before, after, method="ssim", size="crop")`; they go before
         those of `options`.
@@ -36,25 +38,48 @@ def detect(before: np.ndarray, after: np.ndarray, options: Options | None = None
     Raises
     ------
     ValueError
-        An unknown method, kind or size, a sensitivity that is not positive, or no picture.
+        What `Options` refuses, a mask of another size, or no picture; `ImageError` where a file is none.
     TypeError
         `Options` has no field of the name of a shortcut.
     """
     how = replace(options or Options(), **shortcuts)
-    given = images.color(images.checked(before, "before")), images.color(images.checked(after, "after"))
-    first, second = sized(*given, how.size)
+    *given, unseen = images.as_arrays(before, after)
+    first, second = sized(given[0], given[1], how.size)
+    area = compared_area(given[0], how)
+    if area is not None and area.shape != first.shape[:2]:
+        area = _sized_area(area, first, how.size)
     if how.kind is None and how.size == "scale" and given[0].shape != given[1].shape:
         how = replace(how, kind="camera")  # no pixel of another resolution is as it was
-    kind, layout = _kind(first, second, how)
+    kind, layout = _kind_within(first, second, area, how)
     if layout is not None:
-        found, strength, mask, similarity, note = compare_rendered(first, second, layout, how)
-        seen = Difference(how.method, similarity, found, strength, mask, None, kind, note)
+        seen = replace(compare_rendered(first, second, layout, how, area), kind=kind)
     else:
-        seen = _photographs(first, second, how)
+        seen = _photographs(first, second, how, area)
+    if unseen:
+        seen = replace(seen, note="; ".join(filter(None, (seen.note, unseen))))
     if how.size == "scale":
         scales = (given[0], first), (given[1], second)
         seen = replace(seen, regions=[_rescaled(region, *scales) for region in seen.regions])
     return seen
+
+
+def _sized_area(area: np.ndarray, compared: np.ndarray, size: str) -> np.ndarray:
+    """The area of what was cropped or scaled of the before picture."""
+    height, width = compared.shape[:2]
+    if size == "crop":
+        return area[:height, :width]
+    return cv2.resize(area.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+
+
+def _kind_within(
+    before: np.ndarray, after: np.ndarray, area: np.ndarray | None, how: Options
+) -> tuple[str, Layout | None]:
+    """The kind of the pair; what is ignored has no say where nothing moved, and else helps to see what did."""
+    if area is not None and before.shape == after.shape:
+        kind, layout = _kind(before, pasted(before, after, area), how)
+        if layout is None or not layout.is_shifted:
+            return kind, layout
+    return _kind(before, after, how)
 
 
 def _kind(before: np.ndarray, after: np.ndarray, how: Options) -> tuple[str, Layout | None]:
@@ -85,22 +110,27 @@ def _both_have(before: np.ndarray, laid: np.ndarray, layout: Layout) -> tuple[np
     return np.ascontiguousarray(before[window]), np.ascontiguousarray(laid[window])
 
 
-def _photographs(before: np.ndarray, after: np.ndarray, how: Options) -> Difference:
+def _photographs(before: np.ndarray, after: np.ndarray, how: Options, area: np.ndarray | None) -> Difference:
     """A camera pair; where one is larger, only what both show is compared."""
     height, width = before.shape[:2]
     canvas = np.maximum(before.shape, after.shape)
-    seen = compare_photographs(_on_canvas(before, canvas), _on_canvas(after, canvas), how)
-    strength, mask = seen.strength[:height, :width], seen.mask[:height, :width]
+    shown = None if area is None else _on_canvas(area.view(np.uint8), canvas) > 0
+    seen = compare_photographs(_on_canvas(before, canvas), _on_canvas(after, canvas), how, shown)
+    strength, mask, valid = (one[:height, :width] for one in (seen.strength, seen.mask, seen.valid))
     matrix = np.eye(3) if seen.alignment is None else seen.alignment.matrix
     if before.shape != after.shape:
-        mask = mask & _shows(after, matrix, before)
+        valid = valid & _shows(after, matrix, before)
+        mask = mask & valid
     merge = seen.merge if how.merge is None else how.merge
     min_area = seen.min_area if how.min_area is None else how.min_area
     found = regions(mask, strength, merge=merge, min_area=min_area, pad=how.pad)
     found = what_happened(seen.before[:height, :width], seen.after[:height, :width], found, mask)
     found = [replace(one, after=_carried(one.after or one.box, matrix, after), place=_place(one)) for one in found]
     note = seen.note or ("" if found or seen.similarity == 1 else WITHIN_NOISE)
-    return Difference(how.method, seen.similarity, found, strength, mask, seen.alignment, "camera", note)
+    compared = int(np.count_nonzero(valid))
+    return Difference(
+        how.method, seen.similarity, found, strength, mask, seen.alignment, "camera", note, compared, mask.size
+    )
 
 
 def _place(region: Region) -> Box | None:
@@ -175,19 +205,3 @@ def _grown(box: Box, given: np.ndarray, compared: np.ndarray) -> Box:
         round((box[1] + box[3]) * sy),
     )
     return x0, y0, max(1, x1 - x0), max(1, y1 - y0)
-
-
-BOARD_INSPECTION: dict[str, Any] = {
-    "kind": "camera",
-    "motion": "translation",
-    "normalize": False,
-    "tolerance": 3,
-    "one_sided": True,
-    "sensitivity": 0.15,
-    "merge": 8,
-    "min_area": 20,
-    "pad": 10,
-}
-"""`detect` for high-contrast line art whose lines lie a few pixels off, as the boards of DeepPCB. Its boxes have room
-around the fault, as the annotators drew them. Chosen on 60 pairs of that dataset: its score there is a fit.
-"""

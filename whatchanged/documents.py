@@ -55,19 +55,20 @@ def detect_pages(
 def as_record(found: Iterable[Difference]) -> dict[str, Any]:
     """What was found on all pages, as it stands in a JSON file: see `Difference.summary`.
 
-    The similarity is that of the page that differs most; kind and method are its. The regions of all pages are in one
-    list, strongest first.
+    The similarity is that of the page that differs most; kind, method and transform are its. The regions of all pages
+    are in one list, strongest first; shares are of the pixels of all pages.
     """
-    count, worst = 0, None
+    count, worst, compared, pixels = 0, None, 0, 0
     regions: list[Region] = []
     notes: dict[int, str] = {}
     for count, page in enumerate(found, start=1):  # of a long animation no more than two maps lie in memory
         regions += page.regions
+        compared, pixels = compared + page.compared, pixels + page.pixels
         notes |= {count: page.note} if page.note else {}
         worst = page if worst is None or page.similarity < worst.similarity else worst
     assert worst is not None  # a file has a page
     note = "; ".join(note if count == 1 else f"page {number}: {note}" for number, note in notes.items())
-    whole = replace(worst, regions=strongest_first(regions), note=note).summary()
+    whole = replace(worst, regions=strongest_first(regions), note=note, compared=compared, pixels=pixels).summary()
     return whole if count == 1 else whole | {"pages": count}
 
 
@@ -79,6 +80,5 @@ def _alone(page: Page, options: Options) -> Difference:
     region = Region(0, 0, width, height, width * height, 1.0, what, (0, 0, width, height))
     mask = np.ones((height, width), bool)
     which = "before" if page.before is None else "after"
-    return Difference(
-        options.method, 0.0, [region], mask.astype(np.float32), mask, None, "exact", f"{which} has no such page"
-    )
+    note, strength, pixels = f"{which} has no such page", mask.astype(np.float32), height * width
+    return Difference(options.method, 0.0, [region], strength, mask, None, "exact", note, pixels, pixels)

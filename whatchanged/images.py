@@ -6,14 +6,17 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from os import PathLike
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from whatchanged.files import write_whole
 from whatchanged.formats import MAX_PIXELS, read_each
-from whatchanged.levels import Decoded, shown_alone, shown_together
+from whatchanged.levels import Decoded, decoded, shown_alone, shown_together
 
 
 def gray(image: np.ndarray) -> np.ndarray:
@@ -117,21 +120,50 @@ def _first(path: str | Path, max_pixels: int = MAX_PIXELS) -> Decoded:
 
 
 def write_image(path: str | Path, picture: np.ndarray) -> Path:
-    """Write a picture as PNG, whole or not at all.
+    """Write a picture in the format that its name says, whole or not at all.
 
     Parameters
     ----------
-    path : the file; its folder exists.
+    path : a name of `WRITTEN`; without a suffix, as `/dev/stdout`, it is PNG. Its folder exists.
     picture : uint8 array (H, W, 3), RGB.
+
+    Raises
+    ------
+    ValueError
+        No such format is written, or the picture is too large for it.
     """
-    return write_whole(path, cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), _PNG)[1].tobytes())
+    suffix = check_format(path)
+    try:
+        done, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), WRITTEN[suffix])
+    except cv2.error:
+        done, data = False, picture
+    if not done:
+        raise ValueError(f"{path}: {size(picture)} pixels do not fit into a {suffix} file: write .png or .tif")
+    return write_whole(path, data.tobytes())
+
+
+def check_format(path: str | Path) -> str:
+    """The suffix of the format that a name says, a key of `WRITTEN`, or ValueError."""
+    suffix = Path(path).suffix.lower() or ".png"
+    if suffix not in WRITTEN:
+        raise ValueError(f"{path}: {suffix} is not written, give one of {', '.join(WRITTEN)}")
+    return suffix
 
 
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-
-
 if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # two thirds of the time of OpenCV's own choice, and three quarters of the space
     _PNG += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
+_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
+WRITTEN: dict[str, list[int]] = {
+    ".png": _PNG,
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".webp": [cv2.IMWRITE_WEBP_QUALITY, 101],  # without loss
+    ".tif": [],
+    ".tiff": [],
+    ".bmp": [],
+}
+"""The suffixes of files that `write_image` writes, and how."""
 
 
 def resized(picture: np.ndarray, size: int) -> np.ndarray:
@@ -151,6 +183,32 @@ def image_files(folder: str | Path, suffixes: set[str] = SUFFIXES) -> list[Path]
     if not found:
         raise ValueError(f"{folder} holds no file with one of {', '.join(sorted(suffixes))}")
     return found
+
+
+Picture: TypeAlias = np.ndarray | Image.Image | str | PathLike
+"""A picture as people have it: an array, a picture of Pillow, a file."""
+
+
+def as_arrays(before: Picture, after: Picture) -> tuple[np.ndarray, np.ndarray, str]:
+    """Two pictures, however they are given, as uint8 (H, W, 3), made comparable; and in words, what these do not show.
+
+    Raises
+    ------
+    ValueError
+        An array is no picture of 8 bits; `ImageError` where a file cannot be read.
+    """
+    if isinstance(before, np.ndarray) and isinstance(after, np.ndarray):
+        return color(checked(before, "before")), color(checked(after, "after")), ""
+    first, second, notes = shown_together(_page(before, "before"), _page(after, "after"))
+    return first, second, "; ".join(notes)
+
+
+def _page(given: Picture, name: str) -> Decoded:
+    if isinstance(given, str | PathLike):
+        return _first(given)
+    if isinstance(given, Image.Image):
+        return decoded(given.copy())
+    return Decoded(color(checked(np.asarray(given), name)), None, ())
 
 
 def checked(image: np.ndarray, name: str) -> np.ndarray:

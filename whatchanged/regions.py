@@ -82,6 +82,8 @@ class Difference:
     alignment : how the after image lies under the before image; None where nobody asked.
     kind : what kind of pair it is, one of `options.PAIR_KINDS`.
     note : in words, what the regions alone do not tell; usually empty.
+    compared, pixels : how many pixels were compared, and of how many: those of the before picture, or of the larger
+        picture of pages. Of photographs only what both show is compared; nor is what the options ignore.
     """
 
     method: str
@@ -92,6 +94,18 @@ class Difference:
     alignment: Alignment | None = field(default=None, repr=False)
     kind: str = "camera"
     note: str = ""
+    compared: int = 0
+    pixels: int = 0
+
+    @property
+    def changed(self) -> int:
+        """The changed pixels of all regions; what moved counts here and there."""
+        return sum(region.area for region in self.regions)
+
+    @property
+    def changed_share(self) -> float:
+        """Of the pixels that were compared, 0 to 1, how many changed."""
+        return min(1.0, self.changed / self.compared) if self.compared else 0.0
 
     @property
     def boxes(self) -> np.ndarray:
@@ -100,11 +114,15 @@ class Difference:
         return np.array(places, dtype=int).reshape(-1, 4)
 
     def summary(self) -> dict[str, Any]:
-        """ "method", "kind", "similarity", "note" and "regions", as they stand in a JSON file."""
+        """As it stands in a JSON file: see `result.schema.json`."""
         return {
             "method": self.method,
             "kind": self.kind,
             "similarity": rounded_down(self.similarity, 6),
+            "changed_pixels": self.changed,
+            "changed_share": round(self.changed_share, 9),
+            "uncompared_share": round(1 - self.compared / self.pixels, 9) if self.pixels else 0.0,
+            "transform": None if self.alignment is None else self.alignment.record(),
             "note": self.note,
             "regions": [region.record() for region in self.regions],
         }
@@ -119,6 +137,7 @@ class Compared:
     similarity : as in `Difference`.
     strength : float32 array (H, W), 0 to 1.
     mask : bool array (H, W): the changed pixels.
+    valid : bool array (H, W): the pixels that could be compared.
     before, after : uint8 arrays (H, W, 3): what was compared, the after image under the before image, in one light.
     merge, min_area : what `regions` is to take where the user says nothing: follows from the noise of the pair.
     alignment : how the after image was laid; None where it was not.
@@ -128,6 +147,7 @@ class Compared:
     similarity: float
     strength: np.ndarray
     mask: np.ndarray
+    valid: np.ndarray
     before: np.ndarray
     after: np.ndarray
     merge: int

@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 
 from whatchanged import images
+from whatchanged.areas import pasted, within
 from whatchanged.happened import what_happened
 from whatchanged.layout import Layout, Rect, content, cut, ground
 from whatchanged.options import Options
-from whatchanged.regions import Region, regions, strongest_first
+from whatchanged.regions import Difference, Region, regions, strongest_first
 from whatchanged.subpixel import without_shifts
 
 SHIFTED = "faint, along edges: they were drawn a fraction of a pixel off"
@@ -31,23 +32,19 @@ def lay(before: np.ndarray, after: np.ndarray, layout: Layout) -> np.ndarray:
 
 
 def compare_rendered(
-    before: np.ndarray, after: np.ndarray, layout: Layout, how: Options
-) -> tuple[list[Region], np.ndarray, np.ndarray, float, str]:
-    """What differs between two pages that are free of noise.
+    before: np.ndarray, after: np.ndarray, layout: Layout, how: Options, area: np.ndarray | None = None
+) -> Difference:
+    """What differs between two pages that are free of noise: the similarity is 1 less the share of pixels that differ
+    at all, those that only one page has among them.
 
     Parameters
     ----------
     before, after : uint8 arrays (H, W, 3); of any two sizes, where the layout says what belongs where.
-
-    Returns
-    -------
-    found : list of Region, strongest first.
-    strength : float32 array (H, W), 0 to 1.
-    mask : bool array (H, W): the changed pixels.
-    similarity : 1 less the share of pixels that differ at all, those that only one page has among them.
-    note : what else is to be said.
+    area : bool array (H, W): which pixels of before are compared; None: all.
     """
     laid = lay(before, after, layout)
+    if area is not None:
+        laid = pasted(before, laid, area)
     apart = images.apart(before, laid)
     differ = int(np.count_nonzero(apart))
     strong = apart > (0 if how.sensitivity >= 1 else _WEAK * (1 / how.sensitivity - 1))
@@ -57,16 +54,29 @@ def compare_rendered(
     merge = max(6, min(24, min(mask.shape) // 60)) if how.merge is None else how.merge
     found = regions(mask, strength, merge=merge, min_area=how.min_area or 1, pad=how.pad)
     found = [_placed(region, layout) for region in what_happened(before, laid, found, mask)]
-    alone = _one_sided(before, after, layout)
+    alone = [one for one in _one_sided(before, after, layout) if area is None or _is_compared(one, area)]
     for region in alone:
         if region.what != "added":
             mask[region.y : region.y + region.height, region.x : region.x + region.width] = True
+    if area is not None:
+        mask &= area
     strength[mask & (apart == 0)] = 1
     found += alone
     differ += sum(region.area for region in alone)
-    most = max(before.shape[0] * before.shape[1], after.shape[0] * after.shape[1])
+    pixels = max(before.shape[0] * before.shape[1], after.shape[0] * after.shape[1])
+    compared = pixels if area is None else pixels - int(np.count_nonzero(~area))
+    similarity = 1 - min(1.0, differ / max(1, compared))
     note = silent if differ and not found else ""
-    return strongest_first(found), strength, mask, 1 - min(1.0, differ / most), note
+    first = strongest_first(found)
+    return Difference(
+        how.method, similarity, first, strength, mask, note=note, kind="exact", compared=compared, pixels=pixels
+    )
+
+
+def _is_compared(region: Region, area: np.ndarray) -> bool:
+    """Whether something that only one page has, or that moved as a whole, lies where pixels are compared."""
+    places = {"added": [region.after], "removed": [region.box]}.get(region.what, [region.box, region.after])
+    return any(within(area, place) for place in places if place)
 
 
 def _placed(region: Region, layout: Layout) -> Region:

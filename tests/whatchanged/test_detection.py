@@ -16,7 +16,7 @@ from helpers.nuisances import CONDITIONS
 from helpers.photographs import photo_pair, photograph
 from tests.deep_pcb import deep_pcb
 from whatchanged import detection
-from whatchanged.options import SIZES
+from whatchanged.options import PRESETS, SIZES
 from whatchanged.pixels import pixel_difference
 
 PHOTO = photograph("coffee")
@@ -27,7 +27,7 @@ PHOTO = photograph("coffee")
 def test_circuit_boards(real_data):
     boards = list(deep_pcb(real_data / "deep-pcb"))
     assert len(boards) == 60
-    detect = partial(detection.detect, **detection.BOARD_INSPECTION)
+    detect = partial(detection.detect, **PRESETS["board"])
     best = evaluation.score_boxes([(detect(b.before, b.after).boxes, b.boxes) for b in boards])
     plain = evaluation.score_boxes([(pixel_difference(b.before, b.after).boxes, b.boxes) for b in boards])
     print(f"DeepPCB F1 {best.f1:.3f}, plain pixel difference {plain.f1:.3f}")

@@ -42,7 +42,17 @@ def test_pages_and_one_that_is_missing(tmp_path):
 def test_a_picture_alone_has_no_pages(tmp_path):
     before = document(tmp_path / "a.png", page(255))
     same = as_record(one for _, one in detect_pages(before, before))
-    assert same == {"method": "tolerant", "kind": "exact", "similarity": 1.0, "note": "", "regions": []}
+    assert same == {
+        "method": "tolerant",
+        "kind": "exact",
+        "similarity": 1.0,
+        "changed_pixels": 0,
+        "changed_share": 0.0,
+        "uncompared_share": 0.0,
+        "transform": None,
+        "note": "",
+        "regions": [],
+    }
 
 
 def test_one_pixel_of_many_is_not_rounded_away(tmp_path):

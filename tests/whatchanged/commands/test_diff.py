@@ -145,7 +145,7 @@ def test_classic_methods_and_align(files, method, capsys):
     arguments = ["diff", str(folder / "before.png"), str(folder / "after.png"), "--method", method]
     assert main(arguments) == 1
     plain = float(capsys.readouterr().out.split()[1])
-    assert main([*arguments, "--align"]) == 1
+    assert main([*arguments, "--set", "align=true"]) == 1
     assert float(capsys.readouterr().out.split()[1]) > plain
 
 
@@ -241,7 +241,7 @@ def test_from_a_shell(files):
     assert done.returncode == 1
     assert done.stderr == ""
     done = subprocess.run([*command[:-2], "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for option in ("--method", "--align", "--output", "--json", "--pairs", "--output-dir", "Exit status"):
+    for option in ("--method", "--output", "--json", "--pairs", "--output-dir", "Exit status"):
         assert option in done.stdout
 
 
@@ -255,7 +255,7 @@ def many(tmp_path):
         Image.fromarray(before).save(tmp_path / f"x{number}_before.png")
         Image.fromarray(after).save(tmp_path / f"x{number}_after.png")
     out = tmp_path / "out"
-    return tmp_path, out, ["diff", "--pairs", str(tmp_path), "--output-dir", str(out), "--no-align"]
+    return tmp_path, out, ["diff", "--pairs", str(tmp_path), "--output-dir", str(out), "--set", "align=false"]
 
 
 def stopped_after(count, monkeypatch, arguments):
