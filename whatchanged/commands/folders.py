@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +65,8 @@ def _diff_many(options: argparse.Namespace, how: dict[str, Any]) -> int:
     pictures: dict[tuple[str, str], Path] = {}  # one that comes twice is compared once
     for number, pair in enumerate(order, start=1):
         pictures.setdefault(pair, folder / f"{number:0{digits}d}_{Path(pair[0]).stem}.png")
-    how = {"method": "tolerant"} | how
-    about = how | {"picture": options.picture}
+    every = Options(**how)
+    about = json.loads(json.dumps(asdict(every) | {"picture": options.picture}))
 
     def key(record: dict[str, Any]) -> tuple[str, str]:
         return record["before"], record["after"]
@@ -78,10 +80,10 @@ def _diff_many(options: argparse.Namespace, how: dict[str, Any]) -> int:
         bar = tqdm(missing, unit="pair", disable=None)
 
         def one(pair: tuple[str, str]) -> dict[str, Any]:
-            return compare_pair(pair, Options(**how), Outputs(output=pictures[pair], picture=options.picture))
+            return compare_pair(pair, every, Outputs(output=pictures[pair], picture=options.picture))
 
         for pair, record, reason in each(bar, one):
-            failed = {"before": pair[0], "after": pair[1], "method": how["method"], "error": reason}
+            failed = {"before": pair[0], "after": pair[1], "method": every.method, "error": reason}
             journal.add(record or failed)
         journal.finish(order)
     counts = {SAME: 0, DIFFERENT: 0, TROUBLE: 0}

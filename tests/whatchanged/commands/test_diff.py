@@ -20,7 +20,7 @@ from helpers import evaluation
 from helpers.nuisances import CONDITIONS
 from helpers.photographs import photo_pair, photograph
 from whatchanged.__main__ import main
-from whatchanged.commands import diff
+from whatchanged.commands import diff, folders
 from whatchanged.images import read_image
 
 
@@ -40,7 +40,8 @@ def test_differences(files, capsys):
     out = capsys.readouterr().out
     assert out.startswith("similarity 0.9")
     record = json.loads((folder / "changes.json").read_text())
-    assert list(record) == ["before", "after", "method", "kind", "similarity", "note", "regions"]
+    added = ["changed_pixels", "changed_share", "uncompared_share", "transform"]
+    assert list(record) == ["before", "after", "method", "kind", "similarity", *added, "note", "regions"]
     names = ["x", "y", "width", "height", "area", "strength", "what", "after", "page"]
     assert all(list(region) == names for region in record["regions"])
     assert record["kind"] == "camera"
@@ -157,7 +158,7 @@ def test_classic_methods_and_align(files, method, capsys):
         (["before.png"], "give two image files"),
         (["before.png", "after.png", "--pairs", "x"], "--pairs goes with --output-dir"),
         (["before.png", "after.png", "--output-dir", "x"], "--output-dir goes with --pairs"),
-        (["before.png", "after.png", "--json", "nowhere/x.json"], "nowhere is no folder"),
+        (["before.png", "after.png", "--json", "nowhere/x.json"], "there is no folder nowhere, make it first"),
         (["before.png", "after.png", "--sensitivity", "0"], "sensitivity is 0.0"),
         (["before.png", "after.png", "--picture", "after"], "--picture goes with --output"),
         (["--pairs", "x", "--output-dir", "x", "--workers", "1", "--picture", "after"], "--picture goes with --output"),
@@ -229,7 +230,7 @@ def test_another_broken_pipe_is_told(files, capsys, monkeypatch):
     def fail(*_):
         raise BrokenPipeError(32, "Broken pipe")
 
-    monkeypatch.setattr(diff, "_compare", fail)
+    monkeypatch.setattr(diff, "compare_pair", fail)
     assert main(["diff", "a.png", "b.png"]) == 2
     assert capsys.readouterr().err == "whatchanged: [Errno 32] Broken pipe\n"
 
@@ -260,7 +261,7 @@ def many(tmp_path):
 
 def stopped_after(count, monkeypatch, arguments):
     """The command, stopped by the user after so many pairs."""
-    compare, done = diff._compare, []
+    compare, done = folders.compare_pair, []
 
     def until(*given):
         if len(done) == count:
@@ -269,7 +270,7 @@ def stopped_after(count, monkeypatch, arguments):
         return compare(*given)
 
     with monkeypatch.context() as patched:
-        patched.setattr(diff, "_compare", until)
+        patched.setattr(folders, "compare_pair", until)
         assert main(arguments) == 2
 
 
@@ -343,4 +344,4 @@ def test_what_an_earlier_version_began_is_told_apart(many, capsys):
     (out / "results.jsonl.journal").write_text(json.dumps(about | {"picture": None}) + "\n")
     assert main(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "results.jsonl.journal was begun by another version, which did not know kind and size: choose" in line
+    assert "results.jsonl.journal was begun by another version, which did not know normalize and" in line
