@@ -12,8 +12,8 @@ import numpy as np
 from whatchanged import geometry, images
 from whatchanged.geometry import at_size, displacement, shown
 from whatchanged.keypoints import homography
+from whatchanged.options import MOTIONS
 from whatchanged.structure import (
-    MOTIONS,
     ROUGH,
     agreeing,
     correlation,

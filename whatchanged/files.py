@@ -22,8 +22,12 @@ def write_whole(path: str | Path, data: bytes) -> Path:
     if not path.parent.is_dir():
         raise ValueError(f"{path.parent} is no folder: make it first, then write {path.name} there")
     neighbor = path.with_name(path.name + ".part")
-    neighbor.write_bytes(data)
-    os.replace(neighbor, path)
+    try:
+        neighbor.write_bytes(data)
+        os.replace(neighbor, path)
+    except BaseException:  # a full disk, a name that is a folder, Ctrl-C: nothing is left behind
+        neighbor.unlink(missing_ok=True)
+        raise
     return path
 
 

@@ -205,7 +205,7 @@ def as_arrays(before: Picture, after: Picture) -> tuple[np.ndarray, np.ndarray, 
 
 def _page(given: Picture, name: str) -> Decoded:
     if isinstance(given, str | PathLike):
-        return _first(given)
+        return _first(Path(given))
     if isinstance(given, Image.Image):
         return decoded(given.copy())
     return Decoded(color(checked(np.asarray(given), name)), None, ())

@@ -17,6 +17,9 @@ PAIR_KINDS = ("exact", "layout", "camera")
 scans and whatever else has noise.
 """
 
+MOTIONS = ("translation", "euclidean", "affine", "perspective")
+"""How a camera may have moved between two photographs, each more freely than the one before it."""
+
 SIZES = ("pad", "crop", "scale")
 """What becomes of two pictures of different sizes."""
 
@@ -53,7 +56,8 @@ class Options:
     Raises
     ------
     ValueError
-        An unknown method, kind or size, a sensitivity that is not positive, or a box that is none.
+        An unknown method, kind, motion or size, a sensitivity that is not positive, pixels below 0, or a box that is
+        none.
     """
 
     method: str = "tolerant"
@@ -77,10 +81,15 @@ class Options:
             raise ValueError(f"method is {self.method!r}: choose one of {', '.join(METHODS)}")
         if self.kind not in (None, *PAIR_KINDS):
             raise ValueError(f"kind is {self.kind!r}: choose one of {', '.join(PAIR_KINDS)}, or None")
+        if self.motion not in (None, *MOTIONS):
+            raise ValueError(f"motion is {self.motion!r}: choose one of {', '.join(MOTIONS)}, or None")
         if self.size not in SIZES:
             raise ValueError(f"size is {self.size!r}: choose one of {', '.join(SIZES)}")
         if not self.sensitivity > 0:
             raise ValueError(f"sensitivity is {self.sensitivity}: give a number above 0 (1 is the usual)")
+        for name in ("tolerance", "merge", "min_area", "pad"):
+            if (value := getattr(self, name)) is not None and value < 0:
+                raise ValueError(f"{name} is {value}: give a number of pixels, 0 or more")
         object.__setattr__(self, "ignore", tuple(_box(one) for one in self.ignore))
 
     @property

@@ -75,7 +75,7 @@ def compare_rendered(
 
 def _is_compared(region: Region, area: np.ndarray) -> bool:
     """Whether something that only one page has, or that moved as a whole, lies where pixels are compared."""
-    places = {"added": [region.after], "removed": [region.box]}.get(region.what, [region.box, region.after])
+    places = [region.box if region.what != "added" else None, region.after if region.what != "removed" else None]
     return any(within(area, place) for place in places if place)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from whatchanged import images
 from whatchanged.geometry import shown
 
-MOTIONS = {
+_ECC = {
     "translation": cv2.MOTION_TRANSLATION,
     "euclidean": cv2.MOTION_EUCLIDEAN,
     "affine": cv2.MOTION_AFFINE,
@@ -50,7 +50,7 @@ def refined(
     stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, gain)
     try:
         # its stubs do not know that the mask may be None
-        _, found = cv2.findTransformECC(before, after, start, MOTIONS[motion], stop, mask, 1)  # type: ignore[arg-type]
+        _, found = cv2.findTransformECC(before, after, start, _ECC[motion], stop, mask, 1)  # type: ignore[arg-type]
     except cv2.error:
         return matrix
     found = found.astype(float)

@@ -53,10 +53,10 @@ class Outputs:
             if real in taken and not str(path).startswith("/dev/"):
                 raise ValueError(f"{option} {path} would overwrite {taken[real]}: choose another name")
             taken[real] = f"what {option} writes"
-        if self.output is not None or self.mask is not None:
-            from whatchanged.images import check_format
+        for path in (self.output, self.mask):
+            if path is not None:
+                from whatchanged.images import check_format
 
-            for path in filter(None, (self.output, self.mask)):
                 check_format(path)
 
 
