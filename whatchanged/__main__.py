@@ -14,7 +14,7 @@ COMMANDS: dict[str, ModuleType] = {"diff": diff, "describe": describe, "app": ap
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 no difference, 1 differences, 2 trouble."""
-    return answer(parser(), _with_command(sys.argv[1:] if arguments is None else arguments))
+    return answer(parser(), with_command(sys.argv[1:] if arguments is None else arguments))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
-def _with_command(arguments: list[str]) -> list[str]:
+def with_command(arguments: list[str]) -> list[str]:
     """Two pictures without a command are compared; a picture called as a command is written `./diff`."""
     if not arguments or arguments[0] in COMMANDS or arguments[0] in ("-h", "--help", "--version"):
         return arguments

@@ -12,8 +12,9 @@ from PIL import Image
 from support import save_picture
 
 from helpers.photographs import photograph
+from whatchanged.detection import detect
 from whatchanged.formats import ImageError
-from whatchanged.images import one_a_core, read_image, read_pair
+from whatchanged.images import as_arrays, one_a_core, read_image, read_pair
 
 
 def test_opencv_shares_no_picture_among_cores_within_the_pool_and_does_again_after_it():
@@ -118,3 +119,55 @@ def test_too_many_pixels_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow refuses before it tells the size
     with pytest.raises(ImageError, match="has 4,800 pixels: at most 150 are read"):
         read_image(path, max_pixels=150)
+
+
+class TestAnyPicture:
+    """`as_arrays`: files, pictures of Pillow, arrays; each as the others."""
+
+    gray = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
+    color = np.dstack([gray, gray[::-1], 255 - gray])
+
+    @pytest.fixture(params=["file", "text", "pillow", "array"])
+    def given(self, request, tmp_path):
+        path = tmp_path / "a.png"
+        Image.fromarray(self.color).save(path)
+        return {"file": path, "text": str(path), "pillow": Image.open(path), "array": self.color}[request.param]
+
+    def test_each_is_the_same(self, given):
+        first, second, note = as_arrays(given, self.color)
+        assert np.array_equal(first, self.color)
+        assert np.array_equal(second, self.color)
+        assert note == ""
+
+    @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "1", "I;16", "CMYK"])
+    def test_modes_of_pillow_are_read_as_their_files(self, tmp_path, mode):
+        picture = (
+            Image.fromarray(self.gray.astype(np.uint16) * 257)
+            if mode == "I;16"
+            else Image.fromarray(self.color).convert(mode)
+        )
+        picture.save(tmp_path / "a.tif")
+        for pair in ((picture, picture), (tmp_path / "a.tif", picture)):
+            first, second, _ = as_arrays(*pair)
+            assert first.shape == (6, 8, 3)
+            assert np.array_equal(first, second)
+
+    def test_a_picture_of_pillow_is_left_as_it_is(self):
+        picture = Image.fromarray(self.color).convert("RGBA")
+        picture.putpixel((0, 0), (1, 2, 3, 0))
+        as_arrays(picture, picture)
+        assert picture.mode == "RGBA"
+        assert picture.getpixel((0, 0)) == (1, 2, 3, 0)
+
+    def test_what_is_transparent_or_lost_is_compared_as_in_files(self):
+        opaque = Image.fromarray(self.color)
+        clear = opaque.convert("RGBA")
+        clear.putalpha(0)
+        assert detect(opaque, clear).regions
+        assert not detect(clear, clear.copy()).regions
+
+    def test_what_is_none(self):
+        with pytest.raises(ValueError, match=r"before is a int64 array of shape \(4, 4\): give uint8"):
+            as_arrays(np.zeros((4, 4), np.int64), "a.png")
+        with pytest.raises(ImageError, match="nowhere.png does not exist"):
+            detect("nowhere.png", self.color)
