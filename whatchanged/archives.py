@@ -41,7 +41,7 @@ class NoProgram(ArchiveError):
 
 
 @dataclass(frozen=True)
-class Entry:
+class Member:
     """One entry of an archive, whatever its format: `kind` is "file", "folder" or what it is instead."""
 
     name: str
@@ -54,7 +54,7 @@ def unpack(
     archive: Path,
     folder: Path,
     limit: int | None = None,
-    progress: Callable[[list[Entry]], Iterable[Entry]] | None = None,
+    progress: Callable[[list[Member]], Iterable[Member]] | None = None,
 ) -> None:
     """Unpack an archive into a folder, and nothing outside it; at most `limit` bytes, or `MAX_TOTAL`.
 
@@ -110,7 +110,7 @@ def is_archive(path: Path) -> bool:
     return _opener(path) is not None
 
 
-def _opener(archive: Path) -> Callable[[Path], AbstractContextManager[list[Entry]]] | None:
+def _opener(archive: Path) -> Callable[[Path], AbstractContextManager[list[Member]]] | None:
     for is_kind, opener in ((zipfile.is_zipfile, _zip), (_is_tar, _tar), (_is_rar, _rar)):
         if is_kind(archive):
             return opener
@@ -118,7 +118,7 @@ def _opener(archive: Path) -> Callable[[Path], AbstractContextManager[list[Entry
 
 
 @contextlib.contextmanager
-def _zip(path: Path) -> Iterator[list[Entry]]:
+def _zip(path: Path) -> Iterator[list[Member]]:
     with zipfile.ZipFile(path) as archive:
 
         def kind(info: zipfile.ZipInfo) -> str:
@@ -127,11 +127,11 @@ def _zip(path: Path) -> Iterator[list[Entry]]:
                 return "link" if stat.S_ISLNK(mode) else "device"
             return "folder" if info.is_dir() else "file"
 
-        yield [Entry(i.filename, kind(i), i.file_size, partial(archive.open, i)) for i in archive.infolist()]
+        yield [Member(i.filename, kind(i), i.file_size, partial(archive.open, i)) for i in archive.infolist()]
 
 
 @contextlib.contextmanager
-def _tar(path: Path) -> Iterator[list[Entry]]:
+def _tar(path: Path) -> Iterator[list[Member]]:
     with tarfile.open(path) as archive:
 
         def kind(info: tarfile.TarInfo) -> str:
@@ -144,7 +144,7 @@ def _tar(path: Path) -> Iterator[list[Entry]]:
             assert found is not None  # as for everything that is no plain file, and that is refused before
             return found
 
-        yield [Entry(i.name, kind(i), i.size, partial(opened, i)) for i in archive]
+        yield [Member(i.name, kind(i), i.size, partial(opened, i)) for i in archive]
 
 
 def _is_tar(path: Path) -> bool:
@@ -160,7 +160,7 @@ def _is_rar(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _rar(path: Path) -> Iterator[list[Entry]]:
+def _rar(path: Path) -> Iterator[list[Member]]:
     try:
         import rarfile
     except ImportError as error:
@@ -171,7 +171,7 @@ def _rar(path: Path) -> Iterator[list[Entry]]:
 
     try:
         with rarfile.RarFile(path) as archive:
-            yield [Entry(i.filename, kind(i), i.file_size, partial(archive.open, i)) for i in archive.infolist()]
+            yield [Member(i.filename, kind(i), i.file_size, partial(archive.open, i)) for i in archive.infolist()]
     except rarfile.RarCannotExec as error:
         raise NoProgram(
             f"{path.name} is a RAR file, and no program to unpack it is here: install unar, 7z or bsdtar (on Debian:"
@@ -181,7 +181,7 @@ def _rar(path: Path) -> Iterator[list[Entry]]:
         raise ArchiveError(f"{path.name} is damaged or incomplete: {error}") from error
 
 
-def _place_of(entry: Entry, folder: Path, archive: str) -> Path:
+def _place_of(entry: Member, folder: Path, archive: str) -> Path:
     """Where an entry goes; refused where that is not below the folder, or where the entry is no plain file."""
     name = entry.name.replace("\\", "/")
     path = PurePosixPath(name)

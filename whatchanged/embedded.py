@@ -1,0 +1,232 @@
+"""The pictures of a pair as HTML embeds them: each as a data URI, and where it and its boxes lie among the others."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from whatchanged import images
+from whatchanged.alignment import Alignment
+from whatchanged.detection import sized
+from whatchanged.pages import Page
+from whatchanged.regions import Difference
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+RENDERED_PIXELS = 16_000_000
+"""Larger pages are scaled down for show."""
+CAMERA_PIXELS = 2_000_000
+"""Larger photographs are scaled down for show."""
+
+_HEAT_PIXELS = 2_000_000
+_LEVELS = 15  # of the heat map, beside none
+_SEEN = 4  # the least level of a pixel that counts as changed
+_QUALITY = 85
+_LONGEST_WEBP = 16383  # pixels a side, by the format
+_SMALL = 96  # pixels along the longer side of a region's thumbnail
+_NOT_SHOWN = 128  # the gray of what the after picture does not show
+
+Box = tuple[float, float, float, float]
+"""left, top, width, height."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A picture of a pair on the stage, all of whose layers lie on each other at the upper left.
+
+    Attributes
+    ----------
+    source : the picture as a data URI.
+    width, height : its size on the stage.
+    boxes : number of each region, and its box in percent of the picture.
+    """
+
+    source: str
+    width: int
+    height: int
+    boxes: list[tuple[int, Box]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The layers of one page of a pair.
+
+    Attributes
+    ----------
+    before, after : the pictures; None where that file has no such page. Of two equal ones there is one, `before`.
+    laid : the after picture laid under the before picture; None where it lies there already.
+    heat : how much each place differs, to be laid over the before picture.
+    highest : the difference of the heat map's strongest color, 0 to 1.
+    partly : the after picture does not show all of the before picture.
+    scaled : the pictures are smaller than they are.
+    """
+
+    before: Layer | None
+    after: Layer | None
+    laid: Layer | None = None
+    heat: Layer | None = None
+    highest: float = 1.0
+    partly: bool = False
+    scaled: bool = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height that hold all layers."""
+        shown = [one for one in (self.before, self.after, self.laid) if one]
+        return max(one.width for one in shown), max(one.height for one in shown)
+
+
+def stage_of(page: Page, found: Difference, size: str = "pad", pixels: int | None = None) -> Stage:
+    """Everything that is shown of one page.
+
+    Parameters
+    ----------
+    page, found : as `documents.detect_pages` yields them.
+    size : the `Options.size` that it was compared with.
+    pixels : larger pictures are scaled down for show; None: `RENDERED_PIXELS` or `CAMERA_PIXELS`.
+    """
+    before, after, numbered = page.before, page.after, list(enumerate(found.regions, start=1))
+    lossless = found.kind != "camera"
+    most = pixels or (RENDERED_PIXELS if lossless else CAMERA_PIXELS)
+
+    def layer(picture: np.ndarray, extent: tuple[int, ...], boxes: list[tuple[int, Box]]) -> Layer:
+        return Layer(data_uri(_within(picture, most), lossless), extent[1], extent[0], boxes)
+
+    if before is None or after is None:
+        alone = before if after is None else after
+        assert alone is not None  # a page is in one of the files at least
+        only = layer(alone, alone.shape, [(number, percent(one.box, alone)) for number, one in numbered])
+        return Stage(only if after is None else None, only if before is None else None, scaled=_large(alone, most))
+    scaled = _large(before, most) or _large(after, most)
+    old = layer(before, before.shape, [(number, percent(one.box, before)) for number, one in numbered])
+    if not numbered and before.shape == after.shape and np.array_equal(before, after):
+        return Stage(old, None, scaled=scaled)
+    there = [(number, percent(one.after or one.box, after)) for number, one in numbered]
+    new = layer(after, before.shape if size == "scale" else after.shape, there)
+    compared, other = sized(before, after, size)
+    extent = before.shape if size == "scale" else compared.shape
+    highest = max(0.25, float(found.map.max()))
+    heat = Layer(_heat(found.map, found.mask, highest), extent[1], extent[0], [])
+    stage = Stage(old, new, None, heat, highest, scaled=scaled)
+    if found.alignment is None or found.alignment.is_identity:
+        return stage
+    picture, partly = laid_under(compared, other, found.alignment)
+    to = np.empty(extent, np.uint8)  # the boxes are in pixels of the before picture as it was given
+    boxes = [(number, percent(one.place or one.box, to)) for number, one in numbered]
+    return replace(stage, laid=layer(picture, extent, boxes), partly=partly)
+
+
+def percent(box: Sequence[int], picture: np.ndarray) -> Box:
+    """A box (x, y, width, height) in percent of a picture, within it; one outside becomes a line at its edge."""
+    height, width = picture.shape[:2]
+    x0, y0 = min(max(box[0], 0), width), min(max(box[1], 0), height)
+    x1, y1 = min(max(box[0] + box[2], x0), width), min(max(box[1] + box[3], y0), height)
+    return 100 * x0 / width, 100 * y0 / height, 100 * (x1 - x0) / width, 100 * (y1 - y0) / height
+
+
+def laid_under(before: np.ndarray, after: np.ndarray, alignment: Alignment) -> tuple[np.ndarray, bool]:
+    """The after picture as seen from where the before picture was taken, gray where it shows nothing of it.
+
+    Returns
+    -------
+    picture : uint8 array (H, W, 3) of the size of before.
+    partly : whether anything is gray.
+    """
+    height, width = before.shape[:2]
+    below, right = max(0, height - after.shape[0]), max(0, width - after.shape[1])
+    wide = cv2.copyMakeBorder(after, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    laid = alignment.warp(wide)[:height, :width].copy()
+    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    seen = cv2.warpPerspective(np.ones(after.shape[:2], np.uint8), alignment.matrix, (width, height), flags=flags)
+    laid[seen == 0] = _NOT_SHOWN
+    return laid, not seen.all()
+
+
+def thumbnail(image: np.ndarray, longest: int = 160) -> np.ndarray:
+    """A small copy of a picture, for `report.Entry`: uint8 (H, W, 3), at most `longest` pixels a side."""
+    return images.color(images.shrink(image, longest)).copy()
+
+
+def cutout(picture: np.ndarray | None, box: Sequence[int], lossless: bool) -> str | None:
+    """A box (x, y, width, height) of a picture with what is around it, as a small data URI; None outside of it."""
+    if picture is None:
+        return None
+    room = max(8, max(box[2:]) // 4)
+    height, width = picture.shape[:2]
+    x0, x1 = max(0, box[0] - room), min(width, box[0] + box[2] + room)
+    y0, y1 = max(0, box[1] - room), min(height, box[1] + box[3] + room)
+    if x0 >= x1 or y0 >= y1:
+        return None
+    return data_uri(images.shrink(picture[y0:y1, x0:x1], _SMALL), lossless)
+
+
+def data_uri(picture: np.ndarray, lossless: bool = True) -> str:
+    """A picture, uint8 (H, W, 3), as a data URI: PNG, where it is exact; else the smaller of PNG and WebP."""
+    exact = _png(picture)
+    if not lossless and max(picture.shape) <= _LONGEST_WEBP:
+        lossy = cv2.imencode(".webp", picture[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])[1].tobytes()
+        if len(lossy) < len(exact):
+            return _uri(lossy, "webp")
+    return _uri(exact, "png")
+
+
+def _uri(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _png(picture: np.ndarray) -> bytes:
+    """With a palette where 256 colors are enough, as in most screens: a quarter smaller."""
+    from PIL import Image
+
+    whole = Image.fromarray(np.ascontiguousarray(picture))
+    if whole.getcolors(256) is None:
+        return _saved(whole)
+    colors, indices = np.unique(images.packed(picture), return_inverse=True)
+    few = Image.fromarray(indices.reshape(picture.shape[:2]).astype(np.uint8))
+    few.putpalette(colors.view(np.uint8).reshape(-1, 4)[:, :3].tobytes())
+    return _saved(few)
+
+
+def _saved(picture: Image.Image, **options: bytes) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "PNG", **options)
+    return file.getvalue()
+
+
+def _large(picture: np.ndarray, pixels: int) -> bool:
+    return picture.shape[0] * picture.shape[1] > pixels
+
+
+def _within(picture: np.ndarray, pixels: int) -> np.ndarray:
+    """The picture with at most about so many pixels."""
+    factor = (pixels / (picture.shape[0] * picture.shape[1])) ** 0.5
+    return images.shrink(picture, max(1, int(max(picture.shape[:2]) * factor))) if factor < 1 else picture
+
+
+def _heat(strength: np.ndarray, mask: np.ndarray, highest: float) -> str:
+    """How much each place differs, in colors on nothing; each changed pixel is seen, also where it is scaled down."""
+    from PIL import Image
+
+    levels = np.rint(np.clip(strength / highest, 0, 1) * _LEVELS).astype(np.uint8)
+    levels[mask] = np.maximum(levels[mask], _SEEN)
+    step = int(np.ceil((levels.size / _HEAT_PIXELS) ** 0.5))
+    if step > 1:
+        below, right = -levels.shape[0] % step, -levels.shape[1] % step
+        levels = cv2.dilate(cv2.copyMakeBorder(levels, 0, below, 0, right, cv2.BORDER_REPLICATE), np.ones((step, step)))
+        levels = np.ascontiguousarray(levels[step // 2 :: step, step // 2 :: step])
+    picture = Image.fromarray(levels)
+    picture.putpalette(heat_colors().tobytes())
+    return _uri(_saved(picture, transparency=bytes([0, *[235] * _LEVELS])), "png")
+
+
+def heat_colors() -> np.ndarray:
+    """The colors of the heat map from none to the strongest: uint8 array (16, 3), RGB."""
+    shades = np.linspace(70, 255, _LEVELS + 1).astype(np.uint8)
+    return cv2.applyColorMap(shades, cv2.COLORMAP_INFERNO)[:, 0, ::-1].copy()

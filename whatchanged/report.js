@@ -1,0 +1,208 @@
+"use strict";
+// The views of a pair, and the filters of the page over many. Nothing foreign becomes HTML: texts are set as text.
+(() => {
+  const VIEWS = ["side", "swipe", "blink", "heat"];
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  const press = (button, on) => button.setAttribute("aria-pressed", String(on));
+
+  function pair(root) {
+    const one = (selector) => root.querySelector(selector);
+    const all = (selector) => [...root.querySelectorAll(selector)];
+    const sheets = all(".sheet");
+    const regions = all(".region");
+    let sheet = sheets[0];
+    let chosen = -1;
+    let timer = 0;
+
+    const say = (text) => { one(".status").textContent = text; };
+
+    function turn(face) {
+      root.dataset.face = face;
+      all(".face").forEach((label) => { label.textContent = face === "before" ? "Before" : "After"; });
+    }
+    const other = () => turn(root.dataset.face === "before" ? "after" : "before");
+
+    function play(on) {
+      clearInterval(timer);
+      timer = on ? setInterval(other, 700) : 0;
+      all(".play").forEach((button) => { button.textContent = on ? "Pause" : "Play"; });
+    }
+
+    function view(name) {
+      root.dataset.view = name;
+      all("button[data-view]").forEach((button) => press(button, button.dataset.view === name));
+      turn("before");
+      play(name === "blink" && !still.matches);
+    }
+
+    function slide(percent) {
+      const at = Math.min(100, Math.max(0, percent));
+      root.style.setProperty("--at", at + "%");
+      all(".slider").forEach((slider) => {
+        slider.value = at;
+        slider.setAttribute("aria-valuetext", Math.round(at) + " % before");
+      });
+    }
+
+    function boxes(on) {
+      root.dataset.boxes = on ? "on" : "off";
+      press(one(".boxes"), on);
+    }
+
+    function open(number) {
+      sheet = sheets[number];
+      sheets.forEach((each) => { each.hidden = each !== sheet; });
+      const select = one("select.page");
+      if (select) select.value = String(number);
+      root.toggleAttribute("data-single", sheet.hasAttribute("data-single"));
+      if (root.hasAttribute("data-single")) view("side");
+    }
+
+    function choose(number) {
+      if (!regions.length) return;
+      chosen = (number + regions.length) % regions.length;
+      const region = regions[chosen];
+      const home = sheets.indexOf(region.closest(".sheet"));
+      if (sheets[home] !== sheet) open(home);
+      regions.forEach((each) => each.removeAttribute("aria-current"));
+      all(".box.chosen").forEach((box) => box.classList.remove("chosen"));
+      region.setAttribute("aria-current", "true");
+      const marked = [...sheet.querySelectorAll(".box")].filter((box) => box.dataset.region === region.dataset.region);
+      marked.forEach((box) => box.classList.add("chosen"));
+      const shown = marked.find((box) => box.offsetParent);
+      const target = shown || sheet.querySelector(".stage");
+      target.scrollIntoView({ block: "center", inline: "center", behavior: still.matches ? "auto" : "smooth" });
+      const words = [...region.querySelectorAll(".words > *")].map((part) => part.textContent);
+      say(`Region ${chosen + 1} of ${regions.length}: ` + words.join(", "));
+    }
+
+    all("button[data-view]").forEach((button) => button.addEventListener("click", () => view(button.dataset.view)));
+    all(".slider").forEach((slider) => slider.addEventListener("input", () => slide(Number(slider.value))));
+    all(".play").forEach((button) => button.addEventListener("click", () => play(!timer)));
+    all(".other").forEach((button) => button.addEventListener("click", () => { play(false); other(); }));
+    regions.forEach((region, number) => region.addEventListener("click", () => choose(number)));
+    all(".box").forEach((box) => box.addEventListener("click", () => {
+      const own = [...box.closest(".sheet").querySelectorAll(".region")];
+      choose(regions.indexOf(own.find((region) => region.dataset.region === box.dataset.region)));
+    }));
+    one(".boxes").addEventListener("click", () => boxes(root.dataset.boxes !== "on"));
+    one(".previous").addEventListener("click", () => choose(chosen < 0 ? -1 : chosen - 1));
+    one(".next").addEventListener("click", () => choose(chosen + 1));
+    one("select.zoom").addEventListener("change", (event) => {
+      root.dataset.zoom = event.target.value;
+      root.style.setProperty("--zoom", event.target.value);
+    });
+    if (one("select.page")) one("select.page").addEventListener("change", (event) => open(Number(event.target.value)));
+    const help = one("dialog");
+    one(".keys").addEventListener("click", () => help.showModal());
+    one(".close").addEventListener("click", () => help.close());
+
+    all(".plane").forEach((plane) => {
+      const drag = (event) => {
+        const place = plane.getBoundingClientRect();
+        slide((100 * (event.clientX - place.left)) / place.width);
+      };
+      plane.addEventListener("pointerdown", (event) => {
+        if (root.dataset.view !== "swipe" || event.button) return;
+        event.preventDefault();
+        plane.setPointerCapture(event.pointerId);
+        drag(event);
+      });
+      plane.addEventListener("pointermove", (event) => {
+        if (plane.hasPointerCapture(event.pointerId)) drag(event);
+      });
+    });
+
+    const doings = {
+      n: () => choose(chosen + 1),
+      p: () => choose(chosen < 0 ? -1 : chosen - 1),
+      b: () => boxes(root.dataset.boxes !== "on"),
+      "?": () => help.showModal(),
+    };
+    doings.ArrowRight = doings.n;
+    doings.ArrowLeft = doings.p;
+    VIEWS.forEach((name, number) => {
+      doings[String(number + 1)] = () => { if (!root.hasAttribute("data-single")) view(name); };
+    });
+    const page = root.closest("body.whatchanged-report");  // elsewhere keys belong to the pair that has the focus
+    (page ? document : root).addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
+      const at = event.target;
+      if (at.matches("select, textarea, input:not(.slider)")) return;
+      const arrow = event.key.startsWith("Arrow");
+      if (arrow && (at.matches(".slider") || (at.matches(".stage") && at.scrollWidth > at.clientWidth))) return;
+      const turns = event.key === " " && root.dataset.view === "blink" && !at.matches("button, a, input");
+      const doing = turns ? () => { play(false); other(); } : doings[event.key];
+      if (!doing) return;
+      event.preventDefault();
+      event.stopPropagation();
+      doing();
+    });
+
+    still.addEventListener("change", () => { if (still.matches) play(false); });
+    root.toggleAttribute("data-none", regions.length === 0);
+    slide(50);
+    view("side");
+    open(0);
+  }
+
+  function index(root) {
+    const list = root.querySelector(".entries");
+    const entries = [...list.children];
+    const buttons = [...root.querySelectorAll("button[data-state]")];
+    const search = root.querySelector(".search");
+    const names = new Intl.Collator("en", { numeric: true });
+    const by = {
+      given: (a, b) => a.dataset.given - b.dataset.given,
+      name: (a, b) => names.compare(a.dataset.name, b.dataset.name),
+      regions: (a, b) => b.dataset.regions - a.dataset.regions,
+      similarity: (a, b) => a.dataset.similarity - b.dataset.similarity,
+    };
+    function filter() {
+      const state = buttons.find((button) => button.getAttribute("aria-pressed") === "true").dataset.state;
+      const asked = search.value.trim().toLowerCase();
+      let shown = 0;
+      entries.forEach((entry) => {
+        const fits = (!state || entry.dataset.state === state) && entry.dataset.name.toLowerCase().includes(asked);
+        entry.hidden = !fits;
+        shown += fits;
+      });
+      root.querySelector(".status").textContent = `${shown} of ${entries.length} shown`;
+    }
+    buttons.forEach((button) => button.addEventListener("click", () => {
+      buttons.forEach((each) => press(each, each === button));
+      filter();
+    }));
+    search.addEventListener("input", filter);
+    root.querySelector("select").addEventListener("change", (event) => {
+      const order = by[event.target.value];
+      list.append(...entries.sort((a, b) => order(a, b) || by.given(a, b)));
+    });
+  }
+
+  function theme(button) {
+    const kept = { get: () => null, set: () => {} };
+    try {
+      kept.get = localStorage.getItem.bind(localStorage, "whatchanged-theme");
+      kept.set = localStorage.setItem.bind(localStorage, "whatchanged-theme");
+    } catch { /* a browser may keep nothing of a file */ }
+    const put = (name) => { if (name) document.documentElement.dataset.theme = name; };
+    put(kept.get());
+    button.addEventListener("click", () => {
+      const now = document.documentElement.dataset.theme
+        || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+      const next = now === "dark" ? "light" : "dark";
+      put(next);
+      kept.set(next);
+    });
+  }
+
+  document.querySelectorAll(".whatchanged:not([data-ready])").forEach((root) => {
+    root.setAttribute("data-ready", "");
+    (root.matches(".whatchanged-index") ? index : pair)(root);
+  });
+  document.querySelectorAll("button.theme:not([data-ready])").forEach((button) => {
+    button.setAttribute("data-ready", "");
+    theme(button);
+  });
+})();
