@@ -229,4 +229,4 @@ def _heat(strength: np.ndarray, mask: np.ndarray, highest: float) -> str:
 def heat_colors() -> np.ndarray:
     """The colors of the heat map from none to the strongest: uint8 array (16, 3), RGB."""
     shades = np.linspace(70, 255, _LEVELS + 1).astype(np.uint8)
-    return cv2.applyColorMap(shades, cv2.COLORMAP_INFERNO)[:, 0, ::-1].copy()
+    return cv2.applyColorMap(shades, cv2.COLORMAP_INFERNO).reshape(-1, 3)[:, ::-1].copy()

@@ -58,6 +58,30 @@
       if (root.hasAttribute("data-single")) view("side");
     }
 
+    // A label may cover neither a box nor another label: it goes to another corner, or is shown when it is pointed at.
+    function label() {
+      all(".frame").filter((frame) => frame.offsetParent).forEach((frame) => {
+        const own = [...frame.querySelectorAll(".box")];
+        const taken = own.map((box) => box.getBoundingClientRect());
+        const edge = frame.getBoundingClientRect();
+        own.forEach((box, number) => {
+          const free = ["", "low", "left", "low left", "in"].some((place) => {
+            box.classList.remove("low", "left", "in", "quiet");
+            box.classList.add(...place.split(" ").filter(Boolean));
+            const here = box.firstChild.getBoundingClientRect();
+            const covers = (there, other) => other !== number && here.left < there.right && there.left < here.right
+              && here.top < there.bottom && there.top < here.bottom
+              && !(here.left > there.left && here.right < there.right && here.top > there.top && here.bottom < there.bottom);
+            const inside = here.top >= edge.top - 1 && here.left >= edge.left - 5 && here.right <= edge.right + 5;
+            if (!inside || taken.some(covers)) return false;
+            taken.push(here);
+            return true;
+          });
+          box.classList.toggle("quiet", !free);
+        });
+      });
+    }
+
     function choose(number) {
       if (!regions.length) return;
       chosen = (number + regions.length) % regions.length;
@@ -72,7 +96,7 @@
       const shown = marked.find((box) => box.offsetParent);
       const target = shown || sheet.querySelector(".stage");
       target.scrollIntoView({ block: "center", inline: "center", behavior: still.matches ? "auto" : "smooth" });
-      const words = [...region.querySelectorAll(".words > *")].map((part) => part.textContent);
+      const words = [...region.querySelectorAll(".words > *")].map((part) => part.textContent.split(" \u00b7 ").pop());
       say(`Region ${chosen + 1} of ${regions.length}: ` + words.join(", "));
     }
 
@@ -139,11 +163,14 @@
       doing();
     });
 
+    const resized = new ResizeObserver(label);
+    all(".frame").forEach((frame) => resized.observe(frame));
     still.addEventListener("change", () => { if (still.matches) play(false); });
     root.toggleAttribute("data-none", regions.length === 0);
     slide(50);
     view("side");
     open(0);
+    if (regions.length > 1) say(`${regions.length} regions: choose one, or go from one to the next by n and p.`);
   }
 
   function index(root) {

@@ -42,7 +42,17 @@ _KEYS = {
     "?": "these keys",
 }
 _PICTURED = 200  # regions of a page with thumbnails: the strongest; the others are told in words
-_TOLD = {"before", "after", "regions", "method", "kind", "similarity", "note", "pages", "error"}  # in words of their own
+_TOLD = {
+    "before",
+    "after",
+    "regions",
+    "method",
+    "kind",
+    "similarity",
+    "note",
+    "pages",
+    "error",
+}  # in words of their own
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +181,9 @@ def _pair(seen: Iterable[tuple[Page, Difference]], record: dict[str, Any], size:
         count = len(found.regions)
         names.append(f"Page {page.number}: {_count(count) if count else 'no region'}")
     if not sheets:
-        raise ValueError("there is no page to show: give the pages of the pair, as `documents.detect_pages` yields them")
+        raise ValueError(
+            "there is no page to show: give the pages of the pair, as `documents.detect_pages` yields them"
+        )
     attributes = {"data_view": "side", "data_zoom": "fit", "data_boxes": "on"}
     return tag(
         "div", _summary(record), _tools(names), *sheets, _help(), class_="whatchanged whatchanged-pair", **attributes
@@ -282,40 +294,50 @@ def _sheet(page: Page, found: Difference, size: str, pixels: int | None) -> Html
     regions = [
         _region(number, one, page, lossless, number <= _PICTURED) for number, one in enumerate(found.regions, start=1)
     ]
+    width, height = stage.size
+    large = min(max(width, 320), 4 * width)  # small pictures are enlarged, as far as pixels bear it
     return tag(
         "section",
         _stage(stage, page),
-        _legend(stage),
         tag("h2", "Regions") if regions else None,
         tag("ol", *regions, class_="regions") if regions else None,
-        class_="sheet",
+        class_="sheet tall" if height > 2 * width else "sheet",
+        style=f"--w:{width};--h:{height};--large:{large}",
         aria_label=f"Page {page.number}",
         data_single=stage.before is None or stage.after is None,
     )
 
 
 def _stage(stage: Stage, page: Page) -> Html:
-    width, height = stage.size
     figures = []
     for name, layer, picture in (("before", stage.before, page.before), ("after", stage.after, page.after)):
         if layer is None or picture is None:
             continue
         told = "before and after" if name == "before" and page.after is not None and stage.after is None else name
         alt = f"{told.capitalize()}, {picture.shape[1]} \N{MULTIPLICATION SIGN} {picture.shape[0]} pixels"
-        own = _frame(layer, alt, "own" if name == "after" and stage.laid else "", stage.heat if name == "before" else None)
+        own = _frame(
+            layer, alt, "own" if name == "after" and stage.laid else "", stage.heat if name == "before" else None
+        )
         laid = _frame(stage.laid, f"{alt}, laid under before", "laid") if name == "after" and stage.laid else None
         caption = tag("figcaption", f"{alt}: no pixel differs" if told == "before and after" else alt)
         figures.append(tag("figure", caption, own, laid, class_=name))
     line = tag("div", class_="line", aria_hidden="true")
-    large = min(max(width, 320), 4 * width)  # small pictures are enlarged, as far as pixels bear it
-    style = f"--w:{width};--h:{height};--large:{large}"
-    plane = tag("div", *figures, line, class_="plane tall" if height > 2 * width else "plane", style=style)
-    slider = tag("input", type="range", class_="slider", min=0, max=100, value=50, step="any", aria_label="Slider: before ends here")
+    plane = tag("div", *figures, line, class_="plane")
+    slider = tag(
+        "input",
+        type="range",
+        class_="slider",
+        min=0,
+        max=100,
+        value=50,
+        step="any",
+        aria_label="Slider: before ends here",
+    )
     play = tag("button", "Play", type="button", class_="play")
     other = tag("button", "Show the other", type="button", class_="other")
     blink = tag("div", play, other, tag("span", "Before", class_="face"), class_="blinking")
     scroll = tag("div", plane, class_="stage", role="group", aria_label=f"Pictures of page {page.number}", tabindex=0)
-    return together([tag("div", slider, blink, class_="controls"), scroll])
+    return together([tag("div", slider, blink, class_="controls"), _legend(stage), scroll])
 
 
 def _frame(layer: Layer, alt: str, kind: str, heat: Layer | None = None) -> Html:
@@ -346,7 +368,9 @@ def _legend(stage: Stage) -> Html:
         tag("p", "Left of the line before, right of it after.", class_="for-swipe"),
         tag("p", "Difference 0 ", scale, f" {stage.highest:.2f} of 1, over the before picture.", class_="for-heat"),
         tag("p", "Gray: what the after picture does not show.", class_="for-stack") if stage.partly else None,
-        tag("p", "The pictures are shown smaller than they are; positions are those of the files.") if stage.scaled else None,
+        tag("p", "The pictures are shown smaller than they are; positions are those of the files.")
+        if stage.scaled
+        else None,
         class_="legend",
     )
 
@@ -356,15 +380,19 @@ def _region(number: int, region: Region, page: Page, lossless: bool, pictured: b
     there = region.after or region.box
     sources = [cutout(page.before, region.box, lossless), cutout(page.after, there, lossless)] if pictured else []
     small = [tag("img", src=one, alt="") if one else tag("span", class_="none") for one in sources]
-    place = _place(region.box) if there == region.box else f"{_place(region.box)}; after: {_place(there)}"
     words = [
         tag("b", f"{number} \N{MIDDLE DOT} {region.what}"),
-        tag("span", place),
-        tag("span", f"{region.area:,} pixel{'' if region.area == 1 else 's'}, strength {region.strength:.2f}"),
+        tag("span", _place(region.box)),
+        tag("span", f"after: {_place(there)}") if there != region.box else None,
+        tag("span", f"{region.area:,} pixel{'' if region.area == 1 else 's'}, {_strength(region.strength)}"),
     ]
     told = tag("span", *words, class_="words")
     thumbs = tag("span", *small, class_="thumbs") if pictured else None
     return tag("li", tag("button", thumbs, told, type="button", class_="region", data_region=number))
+
+
+def _strength(value: float) -> str:
+    return "strength under 0.01" if 0 < value < 0.005 else f"strength {value:.2f}"
 
 
 def _place(box: Sequence[int]) -> str:
@@ -381,7 +409,9 @@ def _listed(entry: Entry, number: int) -> Html:
     facts = [_count(regions) if record and not record.get("error") else None, similarity and f"similarity {similarity}"]
     reason = entry.reason or record.get("error")
     pictures = [
-        tag("img", src=data_uri(images.color(one), lossless=False), alt=side) if one is not None else tag("span", class_="none")
+        tag("img", src=data_uri(images.color(one), lossless=False), alt=side)
+        if one is not None
+        else tag("span", class_="none")
         for side, one in (("before", entry.before), ("after", entry.after))
     ]
     name = tag("a", entry.name, href=entry.link) if entry.link else tag("span", entry.name)

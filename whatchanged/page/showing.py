@@ -13,12 +13,8 @@ from whatchanged.detection import sized
 from whatchanged.drawing import draw_regions, overlay
 from whatchanged.images import size, write_image
 from whatchanged.page.comparing import Seen, Settings, html_table
+from whatchanged.report import KIND_WORDS
 
-KIND_WORDS = {
-    "exact": "The same rendering: every pixel counts.",
-    "layout": "A page whose rows moved: every pixel counts, wherever its row lies now.",
-    "camera": "Photographs: laid on each other, in one light.",
-}
 SIZE_WORDS = {
     "pad": "what only one of them has is told.",
     "crop": "what both have at the top left is compared.",
