@@ -33,8 +33,8 @@ _LONGEST_WEBP = 16383  # pixels a side, by the format
 _SMALL = 96  # pixels along the longer side of a region's thumbnail
 _NOT_SHOWN = 128  # the gray of what the after picture does not show
 
-Box = tuple[float, float, float, float]
-"""left, top, width, height."""
+Place = tuple[float, float, float, float]
+"""left, top, width, height, in percent."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Layer:
     source: str
     width: int
     height: int
-    boxes: list[tuple[int, Box]]
+    boxes: list[tuple[int, Place]]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def stage_of(page: Page, found: Difference, size: str = "pad", pixels: int | Non
     lossless = found.kind != "camera"
     most = pixels or (RENDERED_PIXELS if lossless else CAMERA_PIXELS)
 
-    def layer(picture: np.ndarray, extent: tuple[int, ...], boxes: list[tuple[int, Box]]) -> Layer:
+    def layer(picture: np.ndarray, extent: tuple[int, ...], boxes: list[tuple[int, Place]]) -> Layer:
         return Layer(data_uri(_within(picture, most), lossless), extent[1], extent[0], boxes)
 
     if before is None or after is None:
@@ -123,7 +123,7 @@ def stage_of(page: Page, found: Difference, size: str = "pad", pixels: int | Non
     return replace(stage, laid=layer(picture, extent, boxes), partly=partly)
 
 
-def percent(box: Sequence[int], picture: np.ndarray) -> Box:
+def percent(box: Sequence[int], picture: np.ndarray) -> Place:
     """A box (x, y, width, height) in percent of a picture, within it; one outside becomes a line at its edge."""
     height, width = picture.shape[:2]
     x0, y0 = min(max(box[0], 0), width), min(max(box[1], 0), height)
@@ -214,7 +214,7 @@ def _heat(strength: np.ndarray, mask: np.ndarray, highest: float) -> str:
     """How much each place differs, in colors on nothing; each changed pixel is seen, also where it is scaled down."""
     from PIL import Image
 
-    levels = np.rint(np.clip(strength / highest, 0, 1) * _LEVELS).astype(np.uint8)
+    levels: np.ndarray = np.rint(np.clip(strength / highest, 0, 1) * _LEVELS).astype(np.uint8)
     levels[mask] = np.maximum(levels[mask], _SEEN)
     step = int(np.ceil((levels.size / _HEAT_PIXELS) ** 0.5))
     if step > 1:

@@ -30,10 +30,15 @@ def tag(name: str, *inside: str | None, **attributes: str | int | bool | None) -
 
 def together(parts: Iterable[str | None]) -> Html:
     """One after the other: elements as they are, other text escaped, None left out."""
-    return Html("".join(part if isinstance(part, Html) else html.escape(part) for part in parts if part is not None))
+    return Html("".join(part if isinstance(part, Html) else escaped(part) for part in parts if part is not None))
+
+
+def escaped(text: str) -> Html:
+    """Text as HTML; a byte of a file's name that is no UTF-8 becomes a question mark."""
+    return Html(html.escape(text.encode("utf-8", "replace").decode()))
 
 
 def _attribute(name: str, value: str | int | bool | None) -> str:
     if value is None or value is False:
         return ""
-    return f" {name}" if value is True else f' {name}="{html.escape(str(value))}"'
+    return f" {name}" if value is True else f' {name}="{escaped(str(value))}"'

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,43 +15,14 @@ from typing import Any
 import numpy as np
 
 from whatchanged import images
-from whatchanged.embedded import Layer, Stage, cutout, data_uri, heat_colors, stage_of
-from whatchanged.markup import Html, tag, together
-from whatchanged.options import METHODS
+from whatchanged.embedded import data_uri
+from whatchanged.markup import Html, escaped, tag, together
 from whatchanged.pages import Page
-from whatchanged.regions import Difference, Region, rounded_down
+from whatchanged.regions import Difference
+from whatchanged.sheets import pair_html, regions_in_words, similarity_in_words
 
 STATES = ("changed", "same", "added", "removed", "renamed", "unreadable", "left out")
 """What may have become of a pair, or of a file that has no partner."""
-
-KIND_WORDS = {
-    "exact": "The same rendering: every pixel counts.",
-    "layout": "A page whose rows moved: every pixel counts, wherever its row lies now.",
-    "camera": "Photographs: laid on each other, in one light.",
-}
-
-_VIEWS = {"side": "Side by side", "swipe": "Slider", "blink": "Blink", "heat": "Heat map"}
-_ZOOMS = {"fit": "Fit", "1": "100 %", "2": "200 %", "4": "400 %"}
-_KEYS = {
-    "n or right arrow": "next region",
-    "p or left arrow": "previous region",
-    "1, 2, 3, 4": "side by side, slider, blink, heat map",
-    "space": "in blink: the other picture",
-    "b": "boxes on or off",
-    "?": "these keys",
-}
-_PICTURED = 200  # regions of a page with thumbnails: the strongest; the others are told in words
-_TOLD = {
-    "before",
-    "after",
-    "regions",
-    "method",
-    "kind",
-    "similarity",
-    "note",
-    "pages",
-    "error",
-}  # in words of their own
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +33,7 @@ class Entry:
     ----------
     name : as it is shown and searched.
     state : one of `STATES`.
-    link : address of its own report; "" where it has none.
+    link : address of its own report, as `urllib.parse.quote` writes the name of a file; "" where it has none.
     before, after : small pictures, uint8 (h, w, 3), as `embedded.thumbnail` makes them; None where there is none.
     record : what was found, as `documents.as_record` gives it; None where nothing was compared.
     reason : a sentence, of what could not be read or was left out.
@@ -115,14 +85,14 @@ def report_page(
     """
     back = tag("a", "All pairs", href=index) if index else None
     head = tag("header", back, tag("h1", title), _theme_button())
-    return _document(title, together([head, tag("main", _pair(seen, record, size, pixels))]))
+    return _document(title, together([head, tag("main", pair_html(seen, record, size, pixels))]))
 
 
 def pair_fragment(
     seen: Iterable[tuple[Page, Difference]], record: dict[str, Any], *, size: str = "pad", pixels: int | None = None
 ) -> str:
     """The same without a document around it, to be put into one; several may stand there. See `report_page`."""
-    pair = _pair(seen, record, size, pixels)
+    pair = pair_html(seen, record, size, pixels)
     return f"<style>{_part('report.css')}</style>{pair}<script>{_part('report.js')}</script>"
 
 
@@ -157,7 +127,7 @@ def _document(title: str, body: Html) -> str:
         " base-uri 'none'; form-action 'none'"
     )
     return Template(_part("report.html")).substitute(
-        title=html.escape(title), policy=policy, style=_part("report.css"), script=script, body=body
+        title=escaped(title), policy=policy, style=_part("report.css"), script=script, body=body
     )
 
 
@@ -170,243 +140,13 @@ def _theme_button() -> Html:
     return tag("button", "Light or dark", type="button", class_="theme")
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# One pair
-
-
-def _pair(seen: Iterable[tuple[Page, Difference]], record: dict[str, Any], size: str, pixels: int | None) -> Html:
-    sheets, names = [], []
-    for page, found in seen:
-        sheets.append(_sheet(page, found, size, pixels))
-        count = len(found.regions)
-        names.append(f"Page {page.number}: {_count(count) if count else 'no region'}")
-    if not sheets:
-        raise ValueError(
-            "there is no page to show: give the pages of the pair, as `documents.detect_pages` yields them"
-        )
-    attributes = {"data_view": "side", "data_zoom": "fit", "data_boxes": "on"}
-    return tag(
-        "div", _summary(record), _tools(names), *sheets, _help(), class_="whatchanged whatchanged-pair", **attributes
-    )
-
-
-def _summary(record: dict[str, Any]) -> Html:
-    """What was found, in a sentence and as a list of facts."""
-    error, note = record.get("error"), record.get("note")
-    facts = {name.capitalize(): record.get(name) for name in ("before", "after")}
-    if not error:
-        facts |= {
-            "Kind": KIND_WORDS.get(record.get("kind", ""), record.get("kind")),
-            "Similarity": _similarity(record),
-            "Method": METHODS.get(record.get("method", ""), record.get("method")),
-            "Pages": record.get("pages"),
-        }
-    facts |= {name.replace("_", " ").capitalize(): value for name, value in record.items() if name not in _TOLD}
-    rows = [
-        tag("div", tag("dt", name), tag("dd", _told(value)))
-        for name, value in facts.items()
-        if value not in (None, "", [], {})
-    ]
-    return tag(
-        "div",
-        tag("p", str(error) if error else _verdict(record), class_="error" if error else "verdict"),
-        tag("p", f"{note[0].upper()}{note[1:]}.", class_="note") if note else None,
-        tag("dl", *rows),
-        class_="summary",
-    )
-
-
-def _verdict(record: dict[str, Any]) -> str:
-    found = record.get("regions") or []
-    if found:
-        happened = Counter(one["what"] for one in found)
-        parts = ", ".join(f"{count} {what}" for what, count in happened.most_common())
-        return f"{_count(len(found))} {'differs' if len(found) == 1 else 'differ'}: {parts}."
-    if record.get("similarity") == 1:
-        return "No difference."
-    return f"No region differs{' by more than the noise' if record.get('kind') == 'camera' else ''}."
-
-
-def _count(regions: int) -> str:
-    return f"{regions:,} region{'' if regions == 1 else 's'}"
-
-
-def _similarity(record: dict[str, Any]) -> str | None:
-    value = record.get("similarity")
-    return None if value is None else f"{rounded_down(value, 4):.4f}"
-
-
-def _told(value: Any) -> str:
-    """A value of the record in words."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name.replace('_', ' ')} {_told(one)}" for name, one in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_told, value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _tools(names: list[str]) -> Html:
-    """What a script works; without one it stays hidden."""
-
-    def button(text: str, **attributes: str) -> Html:
-        return tag("button", text, type="button", **attributes)
-
-    views = [
-        button(told, data_view=view, aria_pressed="true" if view == "side" else "false", title=f"{told} ({key})")
-        for key, (view, told) in enumerate(_VIEWS.items(), start=1)
-    ]
-    pages = [tag("option", name, value=str(number)) for number, name in enumerate(names)]
-    zooms = [tag("option", told, value=zoom) for zoom, told in _ZOOMS.items()]
-    return tag(
-        "div",
-        tag("div", *views, class_="group", role="group", aria_label="View"),
-        tag("label", "Page ", tag("select", *pages, class_="page")) if len(names) > 1 else None,
-        tag("label", "Size ", tag("select", *zooms, class_="zoom")),
-        button("Boxes", class_="boxes", aria_pressed="true", title="Boxes (b)"),
-        tag(
-            "div",
-            button("\N{LEFTWARDS ARROW}", class_="previous", aria_label="Previous region", title="Previous region (p)"),
-            button("\N{RIGHTWARDS ARROW}", class_="next", aria_label="Next region", title="Next region (n)"),
-            class_="group regions-only",
-            role="group",
-            aria_label="Regions",
-        ),
-        button("Keys", class_="keys", title="Keys (?)", aria_haspopup="dialog"),
-        tag("p", class_="status", role="status"),
-        class_="tools",
-    )
-
-
-def _help() -> Html:
-    rows = [tag("div", tag("dt", key), tag("dd", does)) for key, does in _KEYS.items()]
-    close = tag("button", "Close", type="button", class_="close")
-    return tag("dialog", tag("p", tag("b", "Keys")), tag("dl", *rows), close, aria_label="Keys", class_="help")
-
-
-def _sheet(page: Page, found: Difference, size: str, pixels: int | None) -> Html:
-    """One page: its pictures and its regions."""
-    stage = stage_of(page, found, size, pixels)
-    lossless = found.kind != "camera"
-    regions = [
-        _region(number, one, page, lossless, number <= _PICTURED) for number, one in enumerate(found.regions, start=1)
-    ]
-    width, height = stage.size
-    large = min(max(width, 320), 4 * width)  # small pictures are enlarged, as far as pixels bear it
-    return tag(
-        "section",
-        _stage(stage, page),
-        tag("h2", "Regions") if regions else None,
-        tag("ol", *regions, class_="regions") if regions else None,
-        class_="sheet tall" if height > 2 * width else "sheet",
-        style=f"--w:{width};--h:{height};--large:{large}",
-        aria_label=f"Page {page.number}",
-        data_single=stage.before is None or stage.after is None,
-    )
-
-
-def _stage(stage: Stage, page: Page) -> Html:
-    figures = []
-    for name, layer, picture in (("before", stage.before, page.before), ("after", stage.after, page.after)):
-        if layer is None or picture is None:
-            continue
-        told = "before and after" if name == "before" and page.after is not None and stage.after is None else name
-        alt = f"{told.capitalize()}, {picture.shape[1]} \N{MULTIPLICATION SIGN} {picture.shape[0]} pixels"
-        own = _frame(
-            layer, alt, "own" if name == "after" and stage.laid else "", stage.heat if name == "before" else None
-        )
-        laid = _frame(stage.laid, f"{alt}, laid under before", "laid") if name == "after" and stage.laid else None
-        caption = tag("figcaption", f"{alt}: no pixel differs" if told == "before and after" else alt)
-        figures.append(tag("figure", caption, own, laid, class_=name))
-    line = tag("div", class_="line", aria_hidden="true")
-    plane = tag("div", *figures, line, class_="plane")
-    slider = tag(
-        "input",
-        type="range",
-        class_="slider",
-        min=0,
-        max=100,
-        value=50,
-        step="any",
-        aria_label="Slider: before ends here",
-    )
-    play = tag("button", "Play", type="button", class_="play")
-    other = tag("button", "Show the other", type="button", class_="other")
-    blink = tag("div", play, other, tag("span", "Before", class_="face"), class_="blinking")
-    scroll = tag("div", plane, class_="stage", role="group", aria_label=f"Pictures of page {page.number}", tabindex=0)
-    return together([tag("div", slider, blink, class_="controls"), _legend(stage), scroll])
-
-
-def _frame(layer: Layer, alt: str, kind: str, heat: Layer | None = None) -> Html:
-    boxes = [
-        tag(
-            "span",
-            tag("b", str(number)),
-            class_=" ".join(["box", *(["low"] if top < 8 else []), *(["left"] if left > 85 else [])]),
-            data_region=number,
-            aria_hidden="true",
-            style=f"left:{left:.4f}%;top:{top:.4f}%;width:{width:.4f}%;height:{height:.4f}%",
-        )
-        for number, (left, top, width, height) in layer.boxes
-    ]
-    over = None
-    if heat:
-        place = f"width:{100 * heat.width / layer.width:.4f}%;height:{100 * heat.height / layer.height:.4f}%"
-        over = tag("img", src=heat.source, alt="", class_="heat", style=place)
-    style = f"--fw:{layer.width};--fh:{layer.height}"
-    return tag("div", tag("img", src=layer.source, alt=alt), over, *boxes, class_=f"frame {kind}".strip(), style=style)
-
-
-def _legend(stage: Stage) -> Html:
-    ramp = ", ".join("#{:02x}{:02x}{:02x}".format(*color) for color in heat_colors().tolist())
-    scale = tag("i", style=f"background:linear-gradient(to right, {ramp})")
-    return tag(
-        "div",
-        tag("p", "Left of the line before, right of it after.", class_="for-swipe"),
-        tag("p", "Difference 0 ", scale, f" {stage.highest:.2f} of 1, over the before picture.", class_="for-heat"),
-        tag("p", "Gray: what the after picture does not show.", class_="for-stack") if stage.partly else None,
-        tag("p", "The pictures are shown smaller than they are; positions are those of the files.")
-        if stage.scaled
-        else None,
-        class_="legend",
-    )
-
-
-def _region(number: int, region: Region, page: Page, lossless: bool, pictured: bool) -> Html:
-    """A region in the list: both thumbnails, and what is known of it."""
-    there = region.after or region.box
-    sources = [cutout(page.before, region.box, lossless), cutout(page.after, there, lossless)] if pictured else []
-    small = [tag("img", src=one, alt="") if one else tag("span", class_="none") for one in sources]
-    words = [
-        tag("b", f"{number} \N{MIDDLE DOT} {region.what}"),
-        tag("span", _place(region.box)),
-        tag("span", f"after: {_place(there)}") if there != region.box else None,
-        tag("span", f"{region.area:,} pixel{'' if region.area == 1 else 's'}, {_strength(region.strength)}"),
-    ]
-    told = tag("span", *words, class_="words")
-    thumbs = tag("span", *small, class_="thumbs") if pictured else None
-    return tag("li", tag("button", thumbs, told, type="button", class_="region", data_region=number))
-
-
-def _strength(value: float) -> str:
-    return "strength under 0.01" if 0 < value < 0.005 else f"strength {value:.2f}"
-
-
-def _place(box: Sequence[int]) -> str:
-    return f"x {box[0]}, y {box[1]}, {box[2]} \N{MULTIPLICATION SIGN} {box[3]}"
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Many pairs
-
-
 def _listed(entry: Entry, number: int) -> Html:
     record = entry.record or {}
-    regions, similarity = len(record.get("regions") or []), _similarity(record)
-    facts = [_count(regions) if record and not record.get("error") else None, similarity and f"similarity {similarity}"]
+    regions, similarity = len(record.get("regions") or []), similarity_in_words(record)
+    facts = [
+        regions_in_words(regions) if record and not record.get("error") else None,
+        similarity and f"similarity {similarity}",
+    ]
     reason = entry.reason or record.get("error")
     pictures = [
         tag("img", src=data_uri(images.color(one), lossless=False), alt=side)

@@ -13,7 +13,7 @@ from whatchanged.detection import sized
 from whatchanged.drawing import draw_regions, overlay
 from whatchanged.images import size, write_image
 from whatchanged.page.comparing import Seen, Settings, html_table
-from whatchanged.report import KIND_WORDS
+from whatchanged.sheets import KIND_WORDS
 
 SIZE_WORDS = {
     "pad": "what only one of them has is told.",
