@@ -14,13 +14,14 @@ import numpy as np
 from whatchanged import images
 from whatchanged.alignment import Alignment
 from whatchanged.detection import sized
+from whatchanged.layout import cut, layout_of
 from whatchanged.pages import Page
 from whatchanged.regions import Difference
 
 if TYPE_CHECKING:
     from PIL import Image
 
-RENDERED_PIXELS = 16_000_000
+RENDERED_PIXELS = 25_000_000
 """Larger pages are scaled down for show."""
 CAMERA_PIXELS = 2_000_000
 """Larger photographs are scaled down for show."""
@@ -29,6 +30,7 @@ _HEAT_PIXELS = 2_000_000
 _LEVELS = 15  # of the heat map, beside none
 _SEEN = 4  # the least level of a pixel that counts as changed
 _QUALITY = 85
+_DRAWN = 4096  # most colors of a picture for which PNG is tried where it need not be exact
 _LONGEST_WEBP = 16383  # pixels a side, by the format
 _SMALL = 96  # pixels along the longer side of a region's thumbnail
 _NOT_SHOWN = 128  # the gray of what the after picture does not show
@@ -61,10 +63,11 @@ class Stage:
     Attributes
     ----------
     before, after : the pictures; None where that file has no such page. Of two equal ones there is one, `before`.
-    laid : the after picture laid under the before picture; None where it lies there already.
+    laid : the after picture laid under the before picture, by its alignment or row by row; None where it lies there
+        already.
     heat : how much each place differs, to be laid over the before picture.
     highest : the difference of the heat map's strongest color, 0 to 1.
-    partly : the after picture does not show all of the before picture.
+    told : in words, what one should know of the laid picture; usually empty.
     scaled : the pictures are smaller than they are.
     """
 
@@ -73,7 +76,7 @@ class Stage:
     laid: Layer | None = None
     heat: Layer | None = None
     highest: float = 1.0
-    partly: bool = False
+    told: str = ""
     scaled: bool = False
 
     @property
@@ -93,10 +96,11 @@ def stage_of(page: Page, found: Difference, size: str = "pad", pixels: int | Non
     pixels : larger pictures are scaled down for show; None: `RENDERED_PIXELS` or `CAMERA_PIXELS`.
     """
     before, after, numbered = page.before, page.after, list(enumerate(found.regions, start=1))
-    lossless = found.kind != "camera"
-    most = pixels or (RENDERED_PIXELS if lossless else CAMERA_PIXELS)
+    rendered = found.kind != "camera"
+    most = pixels or (RENDERED_PIXELS if rendered else CAMERA_PIXELS)
 
     def layer(picture: np.ndarray, extent: tuple[int, ...], boxes: list[tuple[int, Place]]) -> Layer:
+        lossless = rendered and not _large(picture, most)  # scaled down it is not exact anyway
         return Layer(data_uri(_within(picture, most), lossless), extent[1], extent[0], boxes)
 
     if before is None or after is None:
@@ -115,12 +119,18 @@ def stage_of(page: Page, found: Difference, size: str = "pad", pixels: int | Non
     highest = max(0.25, float(found.map.max()))
     heat = Layer(_heat(found.map, found.mask, highest), extent[1], extent[0], [])
     stage = Stage(old, new, None, heat, highest, scaled=scaled)
-    if found.alignment is None or found.alignment.is_identity:
+    if found.kind == "layout":
+        picture, told = _row_by_row(compared, other)
+    elif found.alignment is None or found.alignment.is_identity:
         return stage
-    picture, partly = laid_under(compared, other, found.alignment)
+    else:
+        picture, partly = laid_under(compared, other, found.alignment)
+        told = "Gray: what the after picture does not show." if partly else ""
+    if picture is None:
+        return stage
     to = np.empty(extent, np.uint8)  # the boxes are in pixels of the before picture as it was given
     boxes = [(number, percent(one.place or one.box, to)) for number, one in numbered]
-    return replace(stage, laid=layer(picture, extent, boxes), partly=partly)
+    return replace(stage, laid=layer(picture, extent, boxes), told=told)
 
 
 def percent(box: Sequence[int], picture: np.ndarray) -> Place:
@@ -149,6 +159,23 @@ def laid_under(before: np.ndarray, after: np.ndarray, alignment: Alignment) -> t
     return laid, not seen.all()
 
 
+def _row_by_row(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray | None, str]:
+    """The after page with its rows where they were before, and what is to be said of that; None where they are there
+    already, or where most of the before page is gone.
+    """
+    pieces = layout_of(before, after).pieces
+    if all(one == two for one, two in pieces):
+        return None, ""
+    laid, gone = np.full_like(before, _NOT_SHOWN), np.ones(before.shape[:2], bool)
+    for one, two in pieces:
+        cut(laid, one)[:] = cut(after, two)
+        cut(gone, one)[:] = False
+    if gone.mean() > 0.5:
+        return None, ""
+    gray = " Gray: what the after page lacks." if gone.any() else ""
+    return laid, f"Rows lie where they were before; what was added is seen side by side.{gray}"
+
+
 def thumbnail(image: np.ndarray, longest: int = 160) -> np.ndarray:
     """A small copy of a picture, for `report.Entry`: uint8 (H, W, 3), at most `longest` pixels a side."""
     return images.color(images.shrink(image, longest)).copy()
@@ -168,13 +195,20 @@ def cutout(picture: np.ndarray | None, box: Sequence[int], lossless: bool) -> st
 
 
 def data_uri(picture: np.ndarray, lossless: bool = True) -> str:
-    """A picture, uint8 (H, W, 3), as a data URI: PNG, where it is exact; else the smaller of PNG and WebP."""
-    exact = _png(picture)
-    if not lossless and max(picture.shape) <= _LONGEST_WEBP:
-        lossy = cv2.imencode(".webp", picture[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])[1].tobytes()
-        if len(lossy) < len(exact):
-            return _uri(lossy, "webp")
-    return _uri(exact, "png")
+    """A picture, uint8 (H, W, 3), as a data URI: PNG; if it need not be exact, WebP where that is less than half as
+    large, as of photographs.
+    """
+    if lossless or max(picture.shape) > _LONGEST_WEBP:
+        return _uri(_png(picture), "png")
+    lossy = cv2.imencode(".webp", picture[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])[1].tobytes()
+    exact = _png(picture) if _drawn(picture) else b""  # slow, of a photograph
+    return _uri(exact, "png") if exact and len(exact) <= 2 * len(lossy) else _uri(lossy, "webp")
+
+
+def _drawn(picture: np.ndarray) -> bool:
+    from PIL import Image
+
+    return Image.fromarray(np.ascontiguousarray(picture)).getcolors(_DRAWN) is not None
 
 
 def _uri(data: bytes, kind: str) -> str:

@@ -2,6 +2,7 @@
 // The views of a pair, and the filters of the page over many. Nothing foreign becomes HTML: texts are set as text.
 (() => {
   const VIEWS = ["side", "swipe", "blink", "heat"];
+  const LABELS = 300;  // of a picture: the strongest regions; the others tell their number when they are pointed at
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const press = (button, on) => button.setAttribute("aria-pressed", String(on));
 
@@ -59,25 +60,38 @@
     }
 
     // A label may cover neither a box nor another label: it goes to another corner, or is shown when it is pointed at.
+    const PLACES = [
+      ["", (box, w, h) => [box.left - 3, box.top - 3 - h]],
+      ["low", (box, w, h) => [box.left - 3, box.bottom + 3]],
+      ["left", (box, w, h) => [box.right + 3 - w, box.top - 3 - h]],
+      ["low left", (box, w, h) => [box.right + 3 - w, box.bottom + 3]],
+      ["in", (box) => [box.left + 3, box.top + 3]],
+    ];
+    const covers = (one, other) => one.left < other.right && other.left < one.right
+      && one.top < other.bottom && other.top < one.bottom;
+    const within = (one, other) => one.left > other.left && one.right < other.right
+      && one.top > other.top && one.bottom < other.bottom;
+
     function label() {
       all(".frame").filter((frame) => frame.offsetParent).forEach((frame) => {
-        const own = [...frame.querySelectorAll(".box")];
-        const taken = own.map((box) => box.getBoundingClientRect());
         const edge = frame.getBoundingClientRect();
-        own.forEach((box, number) => {
-          const free = ["", "low", "left", "low left", "in"].some((place) => {
-            box.classList.remove("low", "left", "in", "quiet");
-            box.classList.add(...place.split(" ").filter(Boolean));
-            const here = box.firstChild.getBoundingClientRect();
-            const covers = (there, other) => other !== number && here.left < there.right && there.left < here.right
-              && here.top < there.bottom && there.top < here.bottom
-              && !(here.left > there.left && here.right < there.right && here.top > there.top && here.bottom < there.bottom);
-            const inside = here.top >= edge.top - 1 && here.left >= edge.left - 5 && here.right <= edge.right + 5;
-            if (!inside || taken.some(covers)) return false;
-            taken.push(here);
+        const own = [...frame.querySelectorAll(".box")];
+        own.forEach((box, number) => box.classList.toggle("quiet", number >= LABELS));
+        const boxes = own.map((box) => box.getBoundingClientRect());
+        const sizes = own.slice(0, LABELS).map((box) => box.firstChild.getBoundingClientRect());
+        const labels = [];
+        sizes.forEach((size, number) => {
+          const free = size.width && PLACES.find(([, corner]) => {
+            const [left, top] = corner(boxes[number], size.width, size.height);
+            const here = { left, top, right: left + size.width, bottom: top + size.height };
+            if (here.top < edge.top - 1 || here.left < edge.left - 5 || here.right > edge.right + 5) return false;
+            if (labels.some((other) => covers(here, other))) return false;
+            if (boxes.some((box, other) => other !== number && covers(here, box) && !within(here, box))) return false;
+            labels.push(here);
             return true;
           });
-          box.classList.toggle("quiet", !free);
+          own[number].className = ["box", own[number].matches(".chosen") && "chosen", free ? free[0] : "quiet"]
+            .filter(Boolean).join(" ");
         });
       });
     }

@@ -81,7 +81,7 @@ def report_page(
 
     Notes
     -----
-    Rendered pairs are PNG; photographs the smaller of PNG and WebP of quality 85.
+    Rendered pairs are PNG; photographs WebP of quality 85, unless PNG is less than twice as large.
     """
     back = tag("a", "All pairs", href=index) if index else None
     head = tag("header", back, tag("h1", title), _theme_button())

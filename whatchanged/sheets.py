@@ -237,7 +237,7 @@ def _legend(stage: Stage) -> Html:
         "div",
         tag("p", "Left of the line before, right of it after.", class_="for-swipe"),
         tag("p", "Difference 0 ", scale, f" {stage.highest:.2f} of 1, over the before picture.", class_="for-heat"),
-        tag("p", "Gray: what the after picture does not show.", class_="for-stack") if stage.partly else None,
+        tag("p", stage.told, class_="for-stack") if stage.told else None,
         tag("p", "The pictures are shown smaller than they are; positions are those of the files.")
         if stage.scaled
         else None,

@@ -171,6 +171,28 @@ def test_the_after_photograph_is_laid_under_the_before_photograph():
     assert Elements(page_of((Page(1, before, after), found))).of("p", class_="for-stack")
 
 
+def test_rows_that_moved_lie_where_they_were():
+    before = np.full((200, 160, 3), 255, np.uint8)
+    for y in range(10, 190, 12):
+        before[y : y + 6, 10 : 20 + y % 97] = (y, 0, 90)
+    inserted = np.concatenate([before[:80], np.full((30, 160, 3), 255, np.uint8), before[80:]])
+    inserted[90:100, 20:90] = (200, 0, 0)
+    removed = np.concatenate([before[:120], before[140:]])
+    for after, gray in ((inserted, False), (removed, True)):
+        found = detect(before, after)
+        assert found.kind == "layout"
+        stage = stage_of(Page(1, before, after), found)
+        expected = before.copy()
+        if gray:
+            expected[120:140] = 128
+        np.testing.assert_array_equal(decoded(stage.laid.source), expected)
+        assert stage.told.startswith("Rows lie where they were before")
+        assert stage.told.endswith("Gray: what the after page lacks.") == gray
+        assert [number for number, _ in stage.laid.boxes] == list(range(1, len(found.regions) + 1))
+    longer = np.concatenate([before, before[:40] // 2])
+    assert stage_of(Page(1, before, longer), detect(before, longer, kind="layout")).laid is None, "nothing moved"
+
+
 def test_a_smaller_after_photograph_is_gray_where_it_ends():
     before = np.full((40, 60, 3), 200, np.uint8)
     laid, partly = laid_under(before, before[:30, :50], Alignment(np.eye(3), np.ones((40, 60), bool), 1.0, "ecc"))
