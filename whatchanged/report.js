@@ -48,6 +48,7 @@
     function boxes(on) {
       root.dataset.boxes = on ? "on" : "off";
       press(one(".boxes"), on);
+      if (on) label();
     }
 
     function open(number) {

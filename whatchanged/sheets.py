@@ -89,7 +89,7 @@ def _verdict(record: dict[str, Any]) -> str:
     found = record.get("regions") or []
     if found:
         happened = Counter(one["what"] for one in found)
-        parts = ", ".join(f"{count} {what}" for what, count in happened.most_common())
+        parts = ", ".join(f"{count} {what}" if len(found) > 1 else what for what, count in happened.most_common())
         return f"{regions_in_words(len(found))} {'differs' if len(found) == 1 else 'differ'}: {parts}."
     if record.get("similarity") == 1:
         return "No difference."

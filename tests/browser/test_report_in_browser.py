@@ -105,6 +105,7 @@ def test_by_keyboard(browser, reports):
     assert page.locator(".box:visible").count() == 0
     page.keyboard.press("b")
     assert page.locator(".box:visible").count() == 6
+    assert page.locator(".box:not(.quiet) b:visible").count() == 6
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
     assert violations(page) == []
