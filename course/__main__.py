@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from course import notebooks, running, website
+from course.parameters import declared, read_typed
 from whatchanged.commands.status import TROUBLE, announce, answer, count, refuse_cluster
 
 
@@ -46,18 +47,17 @@ def _train(options: argparse.Namespace) -> int:
     )
     parser.add_argument("--build", default="build", metavar="DIR", help="where everything goes (build)")
     parser.add_argument("--processes", type=int, default=1, metavar="N", help="that train together, or GPUs (1)")
-    explained = notebooks.comments(path)
-    for name, value in notebooks.declared(path).items():
-        parser.add_argument(
-            f"--{_flag(name)}", dest=name, metavar="VALUE", help=f"{explained[name]} ({value})".replace("%", "%%")
-        )
+    for name, one in declared(path).items():
+        help_ = f"{one.comment} ({one.default!r})".replace("%", "%%")
+        parser.add_argument(f"--{_flag(name)}", dest=name, metavar="VALUE", help=help_)
     parameters = vars(parser.parse_args(options.options))
     processes, build = parameters.pop("processes"), Path(parameters.pop("build"))
     if processes == 1:
         return running.run(path.stem, parameters, build)
     if processes < 1:
         raise ValueError(f"--processes is {processes}: give 1 or more")
-    arguments = [part for name, value in parameters.items() for part in (f"--{_flag(name)}", value)]
+    read_typed(path, parameters)  # here, so that what is wrong is told once
+    arguments = [f"--{_flag(name)}={value}" for name, value in parameters.items()]
     return running.launch_processes(path, processes, ["train", path.stem, "--build", str(build.absolute()), *arguments])
 
 

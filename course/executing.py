@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from course.memory import peak_memory
-from course.notebooks import NOTEBOOKS, changed, declared, join_streams, title
+from course.notebooks import NOTEBOOKS, join_streams, title
+from course.parameters import changed, declared
 from course.reports import Run, line_of
+from course.results import last_good_kept
 from helpers.runtime import ROOT
 from whatchanged.devices import cores, rank
 from whatchanged.files import read_json
@@ -24,34 +26,35 @@ WORKERS = "notebook"  # how the names of the threads begin that execute notebook
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
-def execute_all(paths: Sequence[Path], parameters: dict[str, Any], build: Path, jobs: int) -> tuple[list[Run], Run]:
+def execute_all(tasks: Sequence[tuple[Path, dict[str, Any]]], build: Path, jobs: int) -> tuple[list[Run], Run]:
     """Execute notebooks, each on its share of the cores.
 
     Parameters
     ----------
-    paths, parameters, build : as for `execute`.
+    tasks : notebooks, each with its parameters, as for `execute`.
+    build : as for `execute`.
     jobs : how many at a time; fewer where cores or free memory are short.
 
     Returns
     -------
     list of Run, Run
-        Of each notebook, in the order of `paths`, and of all together.
+        Of each notebook, in the order of `tasks`, and of all together.
     """
-    jobs, began = _at_a_time(jobs, len(paths)), time.perf_counter()
+    jobs, began = _at_a_time(jobs, len(tasks)), time.perf_counter()
     with peak_memory() as peak:
-        runs = _runs(paths, parameters, build, jobs)
+        runs = _runs(tasks, build, jobs)
     error = next((one.error for one in runs if one.error), None)
     name = f"together, {jobs} at a time" if jobs > 1 else "together"
     return runs, Run(name, "", time.perf_counter() - began, peak.bytes, error=error)
 
 
-def _runs(paths: Sequence[Path], parameters: dict[str, Any], build: Path, jobs: int) -> list[Run]:
+def _runs(tasks: Sequence[tuple[Path, dict[str, Any]]], build: Path, jobs: int) -> list[Run]:
     """Where there are several jobs the last notebook begins, which takes longest."""
     if jobs == 1:
-        return [execute(path, parameters, build) for path in paths]
+        return [execute(*task, build) for task in tasks]
     with shared(jobs), ThreadPoolExecutor(jobs, WORKERS) as pool:
         try:
-            begun = [pool.submit(execute, path, parameters, build) for path in reversed(paths)]
+            begun = [pool.submit(execute, *task, build) for task in reversed(tasks)]
             while wait(begun, timeout=0.5).not_done:
                 pass  # not one wait without end: where another thread takes the Ctrl-C, nothing ends that
             return [one.result() for one in reversed(begun)]
@@ -107,7 +110,10 @@ def shared(jobs: int) -> Iterator[None]:
 
 
 def execute(path: Path, parameters: dict[str, Any], build: Path) -> Run:
-    """Execute one notebook through papermill into `build`, with a bar of its cells, and a line when it ends."""
+    """Execute one notebook through papermill into `build`, with a bar of its cells, and a line when it ends.
+
+    Where it fails, what `last_good_kept` tells of happens.
+    """
     import papermill
     from papermill.exceptions import PapermillExecutionError
     from tqdm import tqdm
@@ -117,10 +123,7 @@ def execute(path: Path, parameters: dict[str, Any], build: Path) -> Run:
     parameters = changed(path, parameters)
     if build != ROOT / "build" and "OUTPUT_DIR" in declared(path):
         parameters["OUTPUT_DIR"] = str(output)
-    (output / "metrics.json").unlink(missing_ok=True)
-    target = build / path.name
-    target.unlink(missing_ok=True)
-    first = rank() == 0
+    first, metrics = rank() == 0, NOTEBOOKS / output / "metrics.json"
     if first:
         tqdm.write(f"{path.stem}: {result.title}", sys.stderr)
     # Not papermill's cwd, which moves this whole process there; a name in the command by which to find the kernel; and
@@ -129,19 +132,19 @@ def execute(path: Path, parameters: dict[str, Any], build: Path) -> Run:
     options: dict[str, Any] = {"resources": {"metadata": {"path": str(ROOT)}}, "kernel_name": "python3"}
     options |= {"extra_arguments": [mark, "--log-level=ERROR"], "progress_bar": first and {"desc": path.stem}}
     began = time.perf_counter()
-    try:
-        with peak_memory(mark) as peak:
-            papermill.execute_notebook(path, target, parameters, **options)
-    except PapermillExecutionError as error:
-        result.error = f"cell [{error.exec_count}] raised {error.ename}: {error.evalue}"
-    except Exception as error:  # a kernel that dies or does not start must not stop the other notebooks
-        result.error = f"{type(error).__name__}: {error}"
-    result.seconds, result.memory = time.perf_counter() - began, peak.bytes
-    metrics = NOTEBOOKS / output / "metrics.json"
-    if metrics.is_file():
-        result.metrics = read_json(metrics)
-    if target.is_file():
-        join_streams(target)
+    with last_good_kept(result, build / path.name, metrics) as target:
+        try:
+            with peak_memory(mark) as peak:
+                papermill.execute_notebook(path, target, parameters, **options)
+        except PapermillExecutionError as error:
+            result.error = f"cell [{error.exec_count}] raised {error.ename}: {error.evalue}"
+        except Exception as error:  # a kernel that dies or does not start must not stop the other notebooks
+            result.error = f"{type(error).__name__}: {error}"
+        result.seconds, result.memory = time.perf_counter() - began, peak.bytes
+        if metrics.is_file():
+            result.metrics = read_json(metrics)
+        if target.is_file():
+            join_streams(target)
     if first:
         tqdm.write(line_of(result), sys.stderr)
     return result

@@ -1,11 +1,8 @@
-"""What a notebook file says: title, cells, parameters; and an executed one, clean to commit."""
+"""What a notebook file says: title and cells; and an executed one, clean to commit."""
 
 from __future__ import annotations
 
-import ast
-import io
 import re
-import tokenize
 from pathlib import Path
 from typing import Any
 
@@ -33,57 +30,6 @@ def select_one(selection: str, folder: Path = NOTEBOOKS) -> Path:
     return path
 
 
-def parse(value: str) -> Any:
-    """A parameter as typed: a Python literal (3, 0.5, None, True, "text") or else text as it stands."""
-    try:
-        return ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return value
-
-
-def declared(path: Path) -> dict[str, str]:
-    """Names in the cell tagged `parameters`, with their defaults as written."""
-    return {name.id: ast.unparse(value) for name, value in _assigned(_parameters_cell(path)).items()}
-
-
-def _parameters_cell(path: Path) -> str:
-    cells = cells_of(path)
-    sources = ["".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", [])]
-    if len(sources) != 1:
-        raise ValueError(f"{path.name} has {len(sources)} cells tagged `parameters`: it must have one")
-    try:
-        ast.parse(sources[0])
-    except (SyntaxError, ValueError) as error:
-        raise ValueError(f"{path.name} has a cell tagged `parameters` that is not Python: {error}") from error
-    return sources[0]
-
-
-def _assigned(source: str) -> dict[ast.Name, ast.expr]:
-    return {
-        target: statement.value
-        for statement in ast.parse(source).body
-        if isinstance(statement, ast.Assign)
-        for target in statement.targets
-        if isinstance(target, ast.Name)
-    }
-
-
-def comments(path: Path) -> dict[str, str]:
-    """What the cell tagged `parameters` says of each of them."""
-    source = _parameters_cell(path)
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    lines = {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
-    return {name.id: lines.get(name.lineno, "") for name in _assigned(source)}
-
-
-def refuse_unknown(path: Path, parameters: dict[str, Any]) -> None:
-    """Raise for a parameter that the notebook does not declare; papermill alone would only warn."""
-    known = declared(path)
-    for name in parameters:
-        if name not in known:
-            raise ValueError(f"{path.stem} has no parameter {name!r}: it has {', '.join(known)}")
-
-
 def join_streams(path: Path) -> None:
     """Make one output of what a cell printed in several goes: where it is split depends on the moment."""
     import nbformat
@@ -91,12 +37,6 @@ def join_streams(path: Path) -> None:
 
     notebook, _ = CoalesceStreamsPreprocessor().preprocess(nbformat.read(path, as_version=4), {})
     nbformat.write(notebook, path)
-
-
-def changed(path: Path, parameters: dict[str, Any]) -> dict[str, Any]:
-    """The parameters whose value is not the notebook's own default."""
-    known = declared(path)
-    return {name: value for name, value in parameters.items() if repr(value) != repr(ast.literal_eval(known[name]))}
 
 
 def write_clean(executed: Path, target: Path) -> None:

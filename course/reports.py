@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass
@@ -18,6 +19,7 @@ class Run:
         the code of a library, counted once (on Linux).
     metrics : the checked values, as `check()` recorded them.
     error : None, or which cell failed and how.
+    notebook : the executed notebook; None where nothing of it was executed.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Run:
     memory: int = 0
     metrics: dict[str, dict] = field(default_factory=dict)
     error: str | None = None
+    notebook: Path | None = None
 
 
 def runs_table(runs: list[Run]) -> str:
@@ -38,6 +41,8 @@ def runs_table(runs: list[Run]) -> str:
             lines.append(f"{'':46}{name}: {value_of(entry)} ({entry['bound']}){mark}")
         if one.error:
             lines.append(f"{'':46}{one.error}")
+        if one.error and one.notebook:
+            lines.append(f"{'':46}see {one.notebook}")
     return "\n".join(lines)
 
 
@@ -55,7 +60,8 @@ def report(runs: list[Run], solutions: bool = False) -> str:
         measured = "; ".join(f"{name} {value_of(entry)} ({entry['bound']})" for name, entry in one.metrics.items())
         cells = "; ".join(part for part in (checked, measured) if part).replace("|", "\\|").replace("\n", " ")
         took = f"{one.seconds:.0f} | {one.memory / 1e6:.0f}"
-        lines.append(f"| [{one.title}]({folder}/{one.name}.ipynb) | {took} | {cells} |")
+        page = one.notebook.name if one.notebook else f"{one.name}.ipynb"
+        lines.append(f"| [{one.title}]({folder}/{page}) | {took} | {cells} |")
     return "\n".join(lines)
 
 

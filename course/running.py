@@ -10,7 +10,8 @@ from typing import Any
 
 from course import website
 from course.executing import execute, execute_all
-from course.notebooks import NOTEBOOKS, cells_of, changed, parse, publish_images, refuse_unknown, select, write_clean
+from course.notebooks import NOTEBOOKS, cells_of, publish_images, select, write_clean
+from course.parameters import changed, read_typed
 from course.reports import line_of, report, runs_table
 from helpers.runtime import ROOT
 from whatchanged.devices import rank
@@ -28,7 +29,8 @@ def run(
 ) -> int:
     """Execute the selected notebooks into `build`, make the site in `build/site`, print a table.
 
-    The site has the notebooks that were executed now, and of the others those in `folder`.
+    The site has the notebooks that were executed now, and of the others those in `folder`. One that fails leaves what
+    its last good run left, in `build` and on the site, and lies beside it as `NAME.failed`.
 
     Parameters
     ----------
@@ -50,21 +52,19 @@ def run(
     Raises
     ------
     ValueError
-        No notebook is named so, one does not declare a parameter, `jobs` is below 1, `build` is where the notebooks
-        lie, or another run writes to it.
+        No notebook is named so, one does not declare a parameter or declares it of another kind, `jobs` is below 1,
+        `build` is where the notebooks lie, or another run writes to it.
     """
     if jobs < 1:
         raise ValueError(f"jobs is {jobs}: give 1 or more")
     paths = select(selection, folder / "solutions" if solutions else folder)
-    values = {name: parse(value) for name, value in parameters.items()}
-    for path in paths:
-        refuse_unknown(path, values)
-    if save and any(changed(path, values) for path in paths):
+    tasks = [(path, read_typed(path, parameters)) for path in paths]
+    if save and any(changed(*task) for task in tasks):
         raise ValueError(
             "--save keeps what a reader sees, which is the run with the default parameters: drop the others"
         )
     if rank():
-        return _train_along(paths, values)
+        return _train_along(tasks)
     build = build.resolve()
     if build == paths[0].parent.resolve():
         raise ValueError(
@@ -72,13 +72,14 @@ def run(
         )
     build.mkdir(parents=True, exist_ok=True)
     with alone(build, build / ".lock"):
-        runs, together = execute_all(paths, values, build, jobs)
+        runs, together = execute_all(tasks, build, jobs)
         for path, one in zip(paths, runs, strict=True):
             if save and not one.error:
                 write_clean(build / path.name, path)
                 publish_images(build / path.stem)
         executed = {path.name: build / path.name for path in paths if (build / path.name).is_file()}
-        website.build(website.pages_of(folder, executed), build / "site", report(runs, solutions))
+        failed = {path.name: one.notebook for path, one in zip(paths, runs, strict=True) if one.error and one.notebook}
+        website.build(website.pages_of(folder, executed, failed), build / "site", report(runs, solutions))
     print(runs_table(runs))
     if len(runs) > 1:
         print(line_of(together))
@@ -107,10 +108,11 @@ def launcher(processes: int) -> list[str]:
     return command
 
 
-def _train_along(paths: list[Path], values: dict[str, Any]) -> int:
+def _train_along(tasks: list[tuple[Path, dict[str, Any]]]) -> int:
     """What the processes after the first do: execute too, for the sake of training, and leave nothing behind."""
-    values = {name: value for name, value in values.items() if name != "OUTPUT_DIR"}
     with tempfile.TemporaryDirectory() as scratch:
-        errors = [one.error for one in (execute(path, values, Path(scratch)) for path in paths) if one.error]
+        for _, values in tasks:
+            values.pop("OUTPUT_DIR", None)
+        errors = [one.error for one in (execute(*task, Path(scratch)) for task in tasks) if one.error]
     print(*(f"process {rank()}: {error}" for error in errors), sep="\n", file=sys.stderr)
     return int(bool(errors))

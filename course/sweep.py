@@ -15,7 +15,8 @@ import matplotlib.pyplot as plt
 import pandas
 from matplotlib.figure import Figure
 
-from course import executing, notebooks
+from course import executing
+from course.parameters import read_typed, refuse_unknown
 from helpers import plotting
 from whatchanged import many
 from whatchanged.files import alone, read_json, write_json, write_whole
@@ -32,8 +33,13 @@ def parameter_rows(table: str | Path, notebook: Path) -> list[dict[str, Any]]:
         raise ValueError(
             f"{table} is no table of parameters: a CSV file with a column for each, as SEED,EPOCHS"
         ) from error
-    notebooks.refuse_unknown(notebook, dict.fromkeys(read.columns))
-    rows = [{name: notebooks.parse(value) for name, value in row.items() if value} for row in read.to_dict("records")]
+    refuse_unknown(notebook, read.columns)
+    rows = []
+    for number, row in enumerate(read.to_dict("records"), start=1):
+        try:
+            rows.append(read_typed(notebook, {name: value for name, value in row.items() if value}))
+        except ValueError as error:
+            raise ValueError(f"{table}, row {number}: {error}") from error
     if not rows:
         raise ValueError(f"{table} has no rows: write one for each run under its heading")
     return list({_name(row): row for row in rows}.values())

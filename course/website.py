@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from course.notebooks import lead, title
+from course.results import beside
 from helpers.runtime import ROOT
 
 SOURCE = ROOT / "website"
@@ -23,16 +24,21 @@ _FENCED = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 _HERE = "<!-- the notebooks -->"
 
 
-def pages_of(folder: Path, executed: dict[str, Path] | None = None) -> dict[str, Path]:
+def pages_of(
+    folder: Path, executed: dict[str, Path] | None = None, failed: dict[str, Path] | None = None
+) -> dict[str, Path]:
     """The notebooks of a folder and of its `solutions/`, by where they lie in it; those that were executed, as such.
 
     Parameters
     ----------
     folder : the notebooks.
     executed : file name -> the executed notebook that takes its place.
+    failed : file name -> the executed notebook that lies beside it.
     """
     paths = [*sorted(folder.glob("*.ipynb")), *sorted((folder / "solutions").glob("*.ipynb"))]
-    return {path.relative_to(folder).as_posix(): (executed or {}).get(path.name, path) for path in paths}
+    pages = {path.relative_to(folder): (executed or {}).get(path.name, path) for path in paths}
+    pages |= {beside(place, "failed"): failed[place.name] for place in pages if place.name in (failed or {})}
+    return {place.as_posix(): path for place, path in pages.items()}
 
 
 def build(pages: dict[str, Path], target: Path, report: str = "") -> list[str]:
@@ -76,17 +82,17 @@ def _lay_out(pages: dict[str, Path], source: Path, report: str) -> None:
         (source / "notebooks" / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, source / "notebooks" / place)
     shutil.copytree(ROOT / "images", source / "images")
-    chapters = {place: path for place, path in pages.items() if "/" not in place}
-    entries = [
-        f"{place[:2]} {title(path)} <notebooks/{place.removesuffix('.ipynb')}>" for place, path in chapters.items()
-    ]
+    failed = [place for place in pages if place.endswith(".failed.ipynb")]
+    chapters = {place: path for place, path in pages.items() if "/" not in place and place not in failed}
+    entries = [f"{place[:2]} {title(path)} <{_document(place)}>" for place, path in chapters.items()]
     if report:
         (source / "report.md").write_text(report, encoding="utf-8")
         entries.append("report")
     parts = [*(_teaser(*one) for one in chapters.items()), _toctree("The notebooks", entries)]
     front = (SOURCE / "index.md").read_text(encoding="utf-8").replace(_HERE, "\n\n".join(parts))
-    solutions = [f"notebooks/{place.removesuffix('.ipynb')}" for place in pages if place not in chapters]
-    (source / "index.md").write_text(f"{front}\n{_toctree('Solutions', solutions)}", encoding="utf-8")
+    solutions = [_document(place) for place in pages if place not in [*chapters, *failed]]
+    trees = [_toctree("Solutions", solutions), _toctree("Failed", list(map(_document, failed)))]
+    (source / "index.md").write_text("\n".join([front, *trees]), encoding="utf-8")
     _lay_out_docs(source)
 
 
@@ -104,6 +110,11 @@ def _lay_out_docs(source: Path) -> None:
 
 def _within(folder: Path, link: re.Match[str]) -> str:
     return link[0] if (folder / link[2]).exists() else link[1]
+
+
+def _document(place: str) -> str:
+    """A notebook's page, as Sphinx names it."""
+    return f"notebooks/{place.removesuffix('.ipynb')}"
 
 
 def _toctree(caption: str, entries: Sequence[str]) -> str:

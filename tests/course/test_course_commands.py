@@ -9,7 +9,8 @@ from support import assert_help
 
 from course import executing, running, website
 from course.__main__ import main, parser
-from course.notebooks import NOTEBOOKS, declared, select
+from course.notebooks import NOTEBOOKS, select
+from course.parameters import declared
 
 
 def test_train_runs_a_notebook_with_its_parameters(monkeypatch, capsys):
@@ -20,7 +21,7 @@ def test_train_runs_a_notebook_with_its_parameters(monkeypatch, capsys):
     launched = []
     monkeypatch.setattr(running, "launch_processes", lambda *given: launched.append(given) or 0)
     assert main(["train", "02", "--processes", "2", "--data-dir", "mine", "--build", "out"]) == 0
-    arguments = ["train", "02_resnet18_defects", "--build", str(Path("out").absolute()), "--data-dir", "mine"]
+    arguments = ["train", "02_resnet18_defects", "--build", str(Path("out").absolute()), "--data-dir=mine"]
     assert launched == [(select("02")[0], 2, arguments)]
     assert main(["train", "02", "--processes", "0"]) == 2
     assert "--processes is 0: give 1 or more" in capsys.readouterr().err
@@ -32,9 +33,9 @@ def test_train_runs_a_notebook_with_its_parameters(monkeypatch, capsys):
         main(["train", "02", "--help"])
     assert stopped.value.code == 0
     help_ = " ".join(capsys.readouterr().out.split())
-    for name, default in declared(select("02")[0]).items():
+    for name, one in declared(select("02")[0]).items():
         assert f"--{name.lower().replace('_', '-')} VALUE" in help_
-        assert f"({default})" in help_
+        assert f"{one.comment} ({one.default!r})" in help_
     assert "of fine-tuning, 1 or more" in help_
     assert main(["train", "07"]) == 2
     assert "no notebook begins with '07'" in capsys.readouterr().err

@@ -18,7 +18,8 @@ from support import ROOT
 
 import course.__main__
 import whatchanged.__main__
-from course.notebooks import cells_of, declared, select_one
+from course.notebooks import cells_of, select_one
+from course.parameters import declared
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 PAGES += sorted((ROOT / "docs").glob("*.md"))

@@ -9,7 +9,7 @@ import pytest
 from support import PARAMETERS, ROOT, read_notebook, write_notebook
 
 from course import running
-from course.notebooks import parse, publish_images, write_clean
+from course.notebooks import publish_images, write_clean
 
 
 def test_a_notebook_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path):
@@ -23,13 +23,6 @@ def test_a_notebook_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    ("typed", "value"), [("3", 3), ("0.5", 0.5), ("None", None), ("True", True), ("full", "full"), ("a/b c", "a/b c")]
-)
-def test_parameters_as_typed(typed, value):
-    assert parse(typed) == value
 
 
 @pytest.mark.process

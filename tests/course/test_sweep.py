@@ -105,11 +105,13 @@ def test_a_worker_that_does_not_know_the_course_is_told_of(notebook, tmp_path):
 
 def test_the_table_of_parameters(notebook, tmp_path):
     table = tmp_path / "rows.csv"
-    table.write_text("X,BELOW\n1,\n2.5,20\n1,\n")
-    assert sweep.parameter_rows(table, notebook) == [{"X": 1}, {"X": 2.5, "BELOW": 20}]
+    table.write_text("X,LOG\n1,\n2,20\n1,\n")
+    assert sweep.parameter_rows(table, notebook) == [{"X": 1}, {"X": 2, "LOG": "20"}]
     for content, message in (
         ("Y\n1\n", "01_square has no parameter 'Y'"),
         ("X\n", "has no rows"),
+        ("X,Y\n1,\n", "01_square has no parameter 'Y'"),
+        ("X,LOG\n1,a\n1.5,a\n", "row 2: X is '1.5': give a whole number"),
         ("", "is no table of parameters"),
     ):
         table.write_text(content)

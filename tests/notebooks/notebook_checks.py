@@ -57,17 +57,22 @@ def ruff_clean(notebook) -> list[str]:
 
 
 def one_parameters_cell(notebook) -> list[str]:
-    """One cell tagged `parameters`, plain assignments of literals with a comment each, each name read later."""
+    """One cell tagged `parameters`, plain assignments of literals with a comment each, each name read later.
+
+    None alone may be annotated, for it does not say what else the parameter may be.
+    """
     tagged = [cell for cell in code_cells(notebook) if "parameters" in tags(cell)]
     if len(tagged) != 1:
         return [f"{len(tagged)} cells are tagged parameters, not one"]
     faults, names = [], []
     for statement in ast.parse(tagged[0].source).body:
         line = ast.get_source_segment(tagged[0].source, statement)
-        if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Name):
+        annotated = isinstance(statement, ast.AnnAssign) and ast.unparse(statement.value or statement) == "None"
+        target = statement.target if annotated else getattr(statement, "targets", [None])[0]
+        if not isinstance(target, ast.Name):
             faults.append(f"parameters: {line!r} is not a plain assignment")
             continue
-        names.append(statement.targets[0].id)
+        names.append(target.id)
         try:
             ast.literal_eval(statement.value)
         except ValueError:

@@ -25,7 +25,8 @@ from safetensors.torch import save
 from support import FUZZ
 
 from course import sweep
-from course.notebooks import comments, refuse_unknown, select, title
+from course.notebooks import select, title
+from course.parameters import declared
 from helpers import datasets, splits
 from helpers.caption_sets import clevr_change, coco_captions, nlvr2, spot_the_diff, vist
 from helpers.changes import SubtleDiffDataset
@@ -120,7 +121,7 @@ def keras_bytes(folder):
 
 
 def read_notebook(path):
-    refuse_unknown(path, comments(path))
+    declared(path)
     return title(path)
 
 
