@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +50,15 @@ def execute_all(tasks: Sequence[tuple[Path, dict[str, Any]]], build: Path, jobs:
 
 def _runs(tasks: Sequence[tuple[Path, dict[str, Any]]], build: Path, jobs: int) -> list[Run]:
     """Where there are several jobs the last notebook begins, which takes longest."""
-    if jobs == 1:
-        return [execute(*task, build) for task in tasks]
-    with shared(jobs), ThreadPoolExecutor(jobs, WORKERS) as pool:
+    stopped, order = threading.Event(), -1 if jobs > 1 else 1
+    with shared(jobs) if jobs > 1 else nullcontext(), ThreadPoolExecutor(jobs, WORKERS) as pool:
         try:
-            begun = [pool.submit(execute, *task, build) for task in reversed(tasks)]
+            begun = [pool.submit(execute, *task, build, stopped) for task in tasks[::order]]
             while wait(begun, timeout=0.5).not_done:
                 pass  # not one wait without end: where another thread takes the Ctrl-C, nothing ends that
-            return [one.result() for one in reversed(begun)]
+            return [one.result() for one in begun[::order]]
         except BaseException:  # stopped by the reader: nothing goes on behind the back
+            stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
             threading.Thread(target=_kill_kernels).start()  # in a thread, which a second Ctrl-C does not stop
             raise
@@ -109,10 +109,11 @@ def shared(jobs: int) -> Iterator[None]:
             del os.environ[name]
 
 
-def execute(path: Path, parameters: dict[str, Any], build: Path) -> Run:
+def execute(path: Path, parameters: dict[str, Any], build: Path, stopped: threading.Event | None = None) -> Run:
     """Execute one notebook through papermill into `build`, with a bar of its cells, and a line when it ends.
 
-    Where it fails, what `last_good_kept` tells of happens.
+    Where it fails, what `last_good_kept` tells of happens; and where `stopped` was set meanwhile, KeyboardInterrupt:
+    that its kernel is gone is then no fault of the notebook.
     """
     import papermill
     from papermill.exceptions import PapermillExecutionError
@@ -140,6 +141,8 @@ def execute(path: Path, parameters: dict[str, Any], build: Path) -> Run:
             result.error = f"cell [{error.exec_count}] raised {error.ename}: {error.evalue}"
         except Exception as error:  # a kernel that dies or does not start must not stop the other notebooks
             result.error = f"{type(error).__name__}: {error}"
+        if result.error and stopped and stopped.is_set():
+            raise KeyboardInterrupt
         result.seconds, result.memory = time.perf_counter() - began, peak.bytes
         if metrics.is_file():
             result.metrics = read_json(metrics)

@@ -59,7 +59,7 @@ def test_a_failing_notebook_is_named_and_the_others_run(tmp_path, capsys):
     assert "X: 3 (>= 3)" in out
     assert "raised ZeroDivisionError" in (tmp_path / "build" / "site" / "report.html").read_text()
     assert "02_good.html" in (tmp_path / "build" / "site" / "index.html").read_text()
-    assert "ZeroDivisionError" in (tmp_path / "build" / "site" / "notebooks" / "01_bad.html").read_text()
+    assert "ZeroDivisionError" in (tmp_path / "build" / "site" / "notebooks" / "01_bad.failed.html").read_text()
 
 
 @pytest.mark.process
