@@ -7,7 +7,9 @@ import csv
 import io
 import os
 import shutil
+import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +85,7 @@ def launch(
     page.launch(
         server_name=host,
         server_port=port,
-        prevent_thread_lock=not block,
+        prevent_thread_lock=True,
         footer_links=[],
         theme=theme,
         css_paths=[HERE / "style.css"],
@@ -91,6 +93,13 @@ def launch(
         show_error=True,
         ssr_mode=False,
     )
+    if block:
+        sys.stdout.flush()  # the address, where a program reads it
+        try:
+            while page.is_running:
+                time.sleep(0.1)  # and not a wait without end, which on Windows no Ctrl-C would end
+        finally:
+            page.close(verbose=False)
     return page
 
 
