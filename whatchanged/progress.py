@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,3 +27,26 @@ def progress_bar(steps: int, shown: bool = True) -> Iterator[Any]:
         from IPython.display import clear_output
 
         clear_output()
+
+
+@contextlib.contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Within it a line on stderr tells what takes long, and for how many seconds; only where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    began, done = time.monotonic(), threading.Event()
+
+    def tell() -> None:
+        while not done.is_set():
+            print(f"\r{what} … {time.monotonic() - began:.0f} s", end="", file=sys.stderr, flush=True)
+            done.wait(1)
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
+        print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from whatchanged.commands.status import TROUBLE, count
+from whatchanged.progress import waiting
 
 
 def add(commands: Any) -> None:
@@ -49,14 +50,18 @@ def run(options: argparse.Namespace) -> int:
     from whatchanged.images import read_pair
 
     pictures = read_pair(options.image1, options.image2)  # a bad one is told before the model loads
-    print(_describer(options)(*pictures))
+    describe = _describer(options)
+    with waiting("writing what changed"):
+        caption = describe(*pictures)
+    print(caption)
     return 0
 
 
 def _describer(options: argparse.Namespace) -> Callable[..., str]:
-    from whatchanged.models.describer import Describer
+    with waiting("loading the model"):
+        from whatchanged.models.describer import Describer
 
-    return Describer(options.model_path, num_beams=options.num_beams, max_new_tokens=options.max_new_tokens)
+        return Describer(options.model_path, num_beams=options.num_beams, max_new_tokens=options.max_new_tokens)
 
 
 def _describe_many(options: argparse.Namespace) -> int:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import re
 import shutil
+import signal
+import subprocess
+import sys
+import termios
+import time
 from pathlib import Path
 
 import pytest
 import tiny_models
+from support import ROOT
 
 from helpers import scenes
 from helpers.changes import write_dataset
@@ -79,3 +89,83 @@ def test_describe_says_what_is_wrong(pairs, tmp_path, arguments, message, capsys
 def test_describe_needs_a_model(capsys):
     assert main(["describe", "--image1", "a.png", "--image2", "b.png"]) == 2
     assert "give --model-path, the folder of a trained model" in capsys.readouterr().err
+
+
+def typed(model, *arguments):
+    return [sys.executable, "-m", "whatchanged", "describe", "--model-path", str(model), *map(str, arguments)]
+
+
+def first_pair(pairs):
+    return ["--image1", pairs / "before" / "000001.png", "--image2", pairs / "after" / "000001.png"]
+
+
+def seen_on_a_terminal(command):
+    """What a process writes to its stderr, where that is a terminal, and to its stdout, where that is none."""
+    terminal, stderr = pty.openpty()
+    termios.tcsetwinsize(stderr, (24, 100))
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr) as started:
+        os.close(stderr)
+        told = b""
+        with contextlib.suppress(OSError):  # how a terminal ends on Linux
+            while read := os.read(terminal, 10_000):
+                told += read
+        os.close(terminal)
+        out = started.stdout.read()
+    return started.returncode, out.decode(), told.decode()
+
+
+@pytest.mark.process
+def test_describe_shows_what_takes_long(model, pairs):
+    """On a terminal, on stderr, and nothing of it stays; stdout is the caption alone."""
+    status, out, told = seen_on_a_terminal(typed(model, *first_pair(pairs)))
+    assert (status, out) == (0, said(model, pairs, "000001.png") + "\n")
+    loading, writing, rest = told.split("\r\033[K")
+    assert re.fullmatch(r"(\rloading the model … \d+ s)+", loading)
+    assert len({*re.findall(r"\d+", loading)}) > 1, "it takes seconds, which are counted"
+    assert re.fullmatch(r"(\rwriting what changed … \d+ s)+", writing)
+    assert rest == ""
+
+
+@pytest.mark.process
+def test_describe_shows_how_many_pairs_are_done(model, pairs, tmp_path):
+    status, out, told = seen_on_a_terminal(typed(model, "--input-dir", pairs, "--output-file", tmp_path / "x.json"))
+    assert (status, out) == (0, "4 pairs: 4 described, 0 bad\n")
+    assert "loading the model" in told
+    assert "4/4" in told
+
+
+@pytest.mark.process
+def test_describe_says_nothing_else_where_there_is_no_terminal(model, pairs):
+    done = subprocess.run(typed(model, *first_pair(pairs)), cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (said(model, pairs, "000001.png") + "\n", "")
+
+
+@pytest.mark.process
+def test_a_reader_of_captions_that_has_enough_is_no_trouble(model, pairs):
+    """`whatchanged describe ... | head -0`"""
+    end, pipe = os.pipe()
+    os.close(end)
+    done = subprocess.run(typed(model, *first_pair(pairs)), cwd=ROOT, stdout=pipe, stderr=subprocess.PIPE, check=False)
+    os.close(pipe)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.process
+def test_describe_stopped_says_one_word_and_goes_on(model, tmp_path):
+    """Ctrl-C: no file that looks whole; the same command does what is missing."""
+    pairs = write_dataset(tmp_path / "many", (scenes.scene_pair(3, index) for index in range(12)))
+    output = tmp_path / "results.json"
+    command = typed(model, "--input-dir", pairs, "--output-file", output)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
+        last = time.monotonic() + 60
+        while not any(b"caption" in path.read_bytes() for path in tmp_path.glob("results.json?*")):
+            assert started.poll() is None
+            assert time.monotonic() < last
+            time.sleep(0.02)
+        started.send_signal(signal.SIGINT)
+        out, told = started.communicate(timeout=60)
+    assert (started.returncode, out, told) == (2, "", "whatchanged: stopped\n")
+    assert not output.exists()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"12 pairs: 12 described \(\d+ by an earlier run\), 0 bad\n", done.stdout)
+    assert len(json.loads(output.read_text())["pairs"]) == 12
