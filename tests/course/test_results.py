@@ -18,6 +18,17 @@ from whatchanged.files import read_json, write_json
 
 CHECKED = "from helpers import runtime\nruntime.start(OUTPUT_DIR, 0)\nruntime.check('X', X, at_most=3)"
 
+COURSE = """
+import sys
+from pathlib import Path
+from course import __main__, executing, running
+
+run, executing.cores, executing.ROOM = running.run, lambda: 2, 0
+running.run = lambda *given, **how: run(*given, folder=Path.cwd(), **how)
+sys.exit(__main__.main(sys.argv[1:]))
+"""  # `python -m course` for the notebooks of the folder where it is started
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
@@ -60,16 +71,8 @@ def test_a_run_that_is_stopped_leaves_what_was_there(tmp_path, jobs):
     written = {path: path.read_bytes() for path in [*build.glob("*.ipynb"), *build.glob("*/metrics.json")]}
     for path in build.glob("*/began"):
         path.unlink()
-    script = (
-        "import sys; from pathlib import Path; from course import __main__, executing, notebooks, running\n"
-        "executing.cores, executing.ROOM = lambda: 2, 0\n"
-        "run = running.run\n"
-        "running.run = lambda *given, **how: run(*given, folder=Path.cwd(), **how)\n"
-        "sys.exit(__main__.main(sys.argv[1:]))"
-    )
-    command = [sys.executable, "-c", script, "run", "-p", "X", "2", "--build", str(build), "--jobs", str(jobs)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as started:
+    command = [sys.executable, "-c", COURSE, "run", "-p", "X", "2", "--build", str(build), "--jobs", str(jobs)]
+    with subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) as started:
         try:
             last = time.monotonic() + 120
             while len([*build.glob("*/began")]) < jobs and started.poll() is None and time.monotonic() < last:
@@ -96,3 +99,20 @@ def test_what_a_killed_run_left_is_no_good_run(tmp_path):
     assert run.notebook == tmp_path / "x.failed.ipynb"
     assert names(tmp_path) == ["metrics.json", "x.failed.ipynb"]
     assert read_json(metrics) == {"X": 1}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "02", "--help"], ["run", "--build", "build"]])
+def test_a_reader_that_has_enough_is_no_trouble(tmp_path, arguments):
+    """`python -m course ... | head -0`; what was executed stays."""
+    write_notebook(tmp_path, "01_x", PARAMETERS, CHECKED)
+    end, pipe = os.pipe()
+    os.close(end)
+    command = [sys.executable, "-c", COURSE, *arguments]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=ENVIRONMENT, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(pipe)
+    assert done.returncode == 141 or "--help" in arguments  # which argparse prints, and does not mind
+    assert "Error" not in done.stderr
+    assert (tmp_path / "build" / "01_x.ipynb").is_file() == ("run" in arguments)
