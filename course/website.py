@@ -37,7 +37,7 @@ def pages_of(
     """
     paths = [*sorted(folder.glob("*.ipynb")), *sorted((folder / "solutions").glob("*.ipynb"))]
     pages = {path.relative_to(folder): (executed or {}).get(path.name, path) for path in paths}
-    pages |= {beside(place, "failed"): failed[place.name] for place in pages if place.name in (failed or {})}
+    pages |= {beside(place, "failed"): path for place in pages if (path := (failed or {}).get(place.name))}
     return {place.as_posix(): path for place, path in pages.items()}
 
 

@@ -29,17 +29,8 @@ _KEYS = {
     "?": "these keys",
 }
 _PICTURED = 200  # regions of a page with thumbnails: the strongest; the others are told in words
-_TOLD = {
-    "before",
-    "after",
-    "regions",
-    "method",
-    "kind",
-    "similarity",
-    "note",
-    "pages",
-    "error",
-}  # in words of their own
+_TOLD = {"before", "after", "regions", "method", "kind", "similarity", "note", "pages", "error"}
+_TOLD |= {"changed_pixels", "changed_share", "uncompared_share", "transform"}  # in words of their own
 
 
 def pair_html(seen: Iterable[tuple[Page, Difference]], record: dict[str, Any], size: str, pixels: int | None) -> Html:
@@ -69,6 +60,9 @@ def _summary(record: dict[str, Any]) -> Html:
             "Similarity": similarity_in_words(record),
             "Method": METHODS.get(record.get("method", ""), record.get("method")),
             "Pages": record.get("pages"),
+            "Changed": _changed_in_words(record),
+            "Not compared": f"{100 * share:.2g} %" if (share := record.get("uncompared_share")) else None,
+            "Confidence of the alignment": (record.get("transform") or {}).get("confidence"),
         }
     facts |= {name.replace("_", " ").capitalize(): value for name, value in record.items() if name not in _TOLD}
     rows = [
@@ -83,6 +77,12 @@ def _summary(record: dict[str, Any]) -> Html:
         tag("dl", *rows),
         class_="summary",
     )
+
+
+def _changed_in_words(record: dict[str, Any]) -> str | None:
+    if not (pixels := record.get("changed_pixels")):
+        return None
+    return f"{pixels:,} pixel{'' if pixels == 1 else 's'}, {100 * record['changed_share']:.2g} %"
 
 
 def _verdict(record: dict[str, Any]) -> str:

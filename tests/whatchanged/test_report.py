@@ -274,7 +274,9 @@ def test_the_same_pair_gives_the_same_bytes(changed):
 
 
 def test_what_was_found_is_told(changed):
-    document = Elements(page_of(changed, changed_pixels=1800, transform={"confidence": 0.98765, "found_by": "ecc"}))
+    document = Elements(
+        page_of(changed, transform={"confidence": 0.98765}, uncompared_share=0.125, found_by={"a_tool": 1234})
+    )
     words = [one["text"] for one in document.of("p", class_="verdict")]
     assert sorted(one.what for one in changed[1].regions) == ["added", "recolored"]
     assert words in (
@@ -282,7 +284,14 @@ def test_what_was_found_is_told(changed):
         ["2 regions differ: 1 recolored, 1 added."],
     )
     text = document.of("dl")[0]["text"]
-    for fact in ("The same rendering", "Tolerant", "Changed pixels1,800", "confidence 0.9877, found by ecc"):
+    for fact in (
+        "The same rendering",
+        "Tolerant",
+        "Changed1,800 pixels, 7.5 %",
+        "Confidence of the alignment0.9877",
+        "Not compared12 %",
+        "Found bya tool 1,234",
+    ):
         assert fact in text
     listed = [one["text"] for one in document.of("button", class_="region")]
     for number, (one, told) in enumerate(zip(changed[1].regions, listed, strict=True), start=1):

@@ -94,7 +94,7 @@ def compare_pair(pair: tuple[str, str], how: Options, outputs: Outputs) -> dict[
         from whatchanged.report import report_page
 
         title = f"{Path(pair[0]).name} and {Path(pair[1]).name}"
-        write_whole(outputs.report, report_page(title, pages, record).encode())
+        write_whole(outputs.report, report_page(title, pages, record, size=how.size).encode())
     if outputs.json and outputs.json != "-":
         write_json(outputs.json, record)
     return record
