@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from whatchanged.comparison import compare
     from whatchanged.detection import detect
     from whatchanged.drawing import draw_regions
     from whatchanged.images import read_image, write_image
@@ -20,6 +21,7 @@ __all__ = [
     "Difference",
     "Options",
     "Region",
+    "compare",
     "detect",
     "draw_regions",
     "find_pairs",
@@ -31,6 +33,7 @@ _HOMES = {
     "Difference": "regions",
     "Options": "options",
     "Region": "regions",
+    "compare": "comparison",
     "detect": "detection",
     "draw_regions": "drawing",
     "find_pairs": "pairs",

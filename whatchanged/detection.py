@@ -56,7 +56,7 @@ def detect(
     else:
         seen = _photographs(first, second, how, area)
     if unseen:
-        seen = replace(seen, note="; ".join(filter(None, (seen.note, unseen))))
+        seen = seen.noted(unseen)
     if how.size == "scale":
         scales = (given[0], first), (given[1], second)
         seen = replace(seen, regions=[_rescaled(region, *scales) for region in seen.regions])

@@ -48,7 +48,7 @@ def detect_pages(
         else:
             found = compare(page.before, page.after, options)
             if page.note:
-                found = replace(found, note="; ".join(filter(None, (found.note, page.note))))
+                found = found.noted(page.note)
         yield page, replace(found, regions=[replace(one, page=page.number) for one in found.regions])
 
 

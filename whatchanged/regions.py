@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import cv2
@@ -67,7 +67,7 @@ class Region:
         return told
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Difference:
     """What `detect` found.
 
@@ -89,13 +89,21 @@ class Difference:
     method: str
     similarity: float
     regions: list[Region]
-    map: np.ndarray = field(repr=False)
-    mask: np.ndarray = field(repr=False)
-    alignment: Alignment | None = field(default=None, repr=False)
+    map: np.ndarray
+    mask: np.ndarray
+    alignment: Alignment | None = None
     kind: str = "camera"
     note: str = ""
     compared: int = 0
     pixels: int = 0
+
+    def __repr__(self) -> str:
+        regions = f"{len(self.regions)} region{'' if len(self.regions) == 1 else 's'}"
+        return f"Difference({regions}, similarity {rounded_down(self.similarity, 4):.4f}, {self.method}, {self.kind})"
+
+    def noted(self, more: str) -> Difference:
+        """The same with one more note."""
+        return replace(self, note="; ".join(filter(None, (self.note, more))))
 
     @property
     def changed(self) -> int:

@@ -19,7 +19,7 @@ from whatchanged.embedded import data_uri
 from whatchanged.markup import Html, escaped, tag, together
 from whatchanged.pages import Page
 from whatchanged.regions import Difference
-from whatchanged.sheets import pair_html, regions_in_words, similarity_in_words
+from whatchanged.sheets import PICTURED, pair_html, regions_in_words, similarity_in_words
 
 STATES = ("changed", "same", "added", "removed", "renamed", "unreadable", "left out")
 """What may have become of a pair, or of a file that has no partner."""
@@ -89,10 +89,17 @@ def report_page(
 
 
 def pair_fragment(
-    seen: Iterable[tuple[Page, Difference]], record: dict[str, Any], *, size: str = "pad", pixels: int | None = None
+    seen: Iterable[tuple[Page, Difference]],
+    record: dict[str, Any],
+    *,
+    size: str = "pad",
+    pixels: int | None = None,
+    pictured: int = PICTURED,
 ) -> str:
-    """The same without a document around it, to be put into one; several may stand there. See `report_page`."""
-    pair = pair_html(seen, record, size, pixels)
+    """The same without a document around it, to be put into one; several may stand there. See `report_page`; so many of
+    the regions have thumbnails.
+    """
+    pair = pair_html(seen, record, size, pixels, pictured)
     return f"<style>{_part('report.css')}</style>{pair}<script>{_part('report.js')}</script>"
 
 

@@ -28,16 +28,23 @@ _KEYS = {
     "b": "boxes on or off",
     "?": "these keys",
 }
-_PICTURED = 200  # regions of a page with thumbnails: the strongest; the others are told in words
+PICTURED = 200
+"""Regions of a page with thumbnails: the strongest; the others are told in words."""
 _TOLD = {"before", "after", "regions", "method", "kind", "similarity", "note", "pages", "error"}
 _TOLD |= {"changed_pixels", "changed_share", "uncompared_share", "transform"}  # in words of their own
 
 
-def pair_html(seen: Iterable[tuple[Page, Difference]], record: dict[str, Any], size: str, pixels: int | None) -> Html:
+def pair_html(
+    seen: Iterable[tuple[Page, Difference]],
+    record: dict[str, Any],
+    size: str,
+    pixels: int | None,
+    pictured: int = PICTURED,
+) -> Html:
     """The pair without style and script; see `report.report_page`."""
     sheets, names = [], []
     for page, found in seen:
-        sheets.append(_sheet(page, found, size, pixels))
+        sheets.append(_sheet(page, found, size, pixels, pictured))
         count = len(found.regions)
         names.append(f"Page {page.number}: {regions_in_words(count) if count else 'no region'}")
     if not sheets:
@@ -72,7 +79,7 @@ def _summary(record: dict[str, Any]) -> Html:
     ]
     return tag(
         "div",
-        tag("p", str(error) if error else _verdict(record), class_="error" if error else "verdict"),
+        tag("p", str(error) if error else verdict(record), class_="error" if error else "verdict"),
         tag("p", f"{note[0].upper()}{note[1:]}.", class_="note") if note else None,
         tag("dl", *rows),
         class_="summary",
@@ -85,7 +92,8 @@ def _changed_in_words(record: dict[str, Any]) -> str | None:
     return f"{pixels:,} pixel{'' if pixels == 1 else 's'}, {100 * record['changed_share']:.2g} %"
 
 
-def _verdict(record: dict[str, Any]) -> str:
+def verdict(record: dict[str, Any]) -> str:
+    """In a sentence, what a record says."""
     found = record.get("regions") or []
     if found:
         happened = Counter(one["what"] for one in found)
@@ -158,12 +166,12 @@ def _help() -> Html:
     return tag("dialog", tag("p", tag("b", "Keys")), tag("dl", *rows), close, aria_label="Keys", class_="help")
 
 
-def _sheet(page: Page, found: Difference, size: str, pixels: int | None) -> Html:
+def _sheet(page: Page, found: Difference, size: str, pixels: int | None, pictured: int) -> Html:
     """One page: its pictures and its regions."""
     stage = stage_of(page, found, size, pixels)
     lossless = found.kind != "camera"
     regions = [
-        _region(number, one, page, lossless, number <= _PICTURED) for number, one in enumerate(found.regions, start=1)
+        _region(number, one, page, lossless, number <= pictured) for number, one in enumerate(found.regions, start=1)
     ]
     width, height = stage.size
     large = min(max(width, 320), 4 * width)  # small pictures are enlarged, as far as pixels bear it

@@ -170,7 +170,7 @@ def _two_pictures(controls: list, models: Models, sessions: Sessions, pairs: dic
         settings = settings_of(method, align, kind, size, sensitivity, most)
         yield {status: status_html("Comparing …"), words: "", download: gr.DownloadButton(interactive=False)}
         progress(0.2, "comparing")
-        seen = comparing.compare(first, second, settings, models)
+        seen = comparing.see(first, second, settings, models)
         made = showing.written_pictures(seen, settings, sessions.folder(session_of(request)))
         yield {
             results: gr.Column(visible=True),

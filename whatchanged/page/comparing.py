@@ -119,7 +119,7 @@ def _own_names(*paths: str | Path) -> Iterator[None]:
         raise ImageError(said) from error
 
 
-def compare(before: str | Path, after: str | Path, settings: Settings, models: Models) -> Seen:
+def see(before: str | Path, after: str | Path, settings: Settings, models: Models) -> Seen:
     """Compare two files page by page; of each page the strongest regions, at most `settings.most`."""
     words = settings.method == "words"
     method = "tolerant" if words else settings.method
@@ -190,7 +190,7 @@ def batch(folder: Path, settings: Settings, models: Models) -> Iterator[tuple[in
         raise ValueError(f"these are {len(pairs)} pairs: at most {MAX_PAIRS}; `whatchanged diff --pairs` takes more")
 
     def one(paths: tuple[Path, Path]) -> tuple[dict[str, Any], str]:
-        seen = compare(*paths, settings, models)
+        seen = see(*paths, settings, models)
         found = seen.record["regions"]
         record: dict[str, Any] = {"similarity": rounded_down(seen.record["similarity"], 4), "regions": len(found)}
         record |= {"kind": seen.record["kind"], "note": seen.record["note"]}

@@ -37,18 +37,18 @@ def files(pair, tmp_path):
 
 @pytest.mark.parametrize("method", ["tolerant", "pixel", "ssim"])
 def test_it_is_detect(pair, files, method):
-    seen = comparing.compare(*files, Settings(method, align=False, sensitivity=1.5), NO_MODELS)
+    seen = comparing.see(*files, Settings(method, align=False, sensitivity=1.5), NO_MODELS)
     expected = detect(pair.before, pair.after, method=method, align=False, sensitivity=1.5)
     assert seen.found.regions == expected.regions[:10]
     assert seen.record == replace(expected, regions=expected.regions[:10]).summary()
     np.testing.assert_array_equal(seen.after, pair.after)
-    few = comparing.compare(*files, Settings(method, align=False, sensitivity=1.5, most=1), NO_MODELS)
+    few = comparing.see(*files, Settings(method, align=False, sensitivity=1.5, most=1), NO_MODELS)
     assert few.found.regions == expected.regions[:1]
 
 
 @pytest.mark.parametrize("kind", ["exact", "layout", "camera"])
 def test_the_kind_may_be_said(pair, files, kind):
-    seen = comparing.compare(*files, Settings(kind=kind), NO_MODELS)
+    seen = comparing.see(*files, Settings(kind=kind), NO_MODELS)
     assert seen.record == detect(pair.before, pair.after, kind=kind).summary() | {
         "regions": [one.record() for one in detect(pair.before, pair.after, kind=kind).regions[:10]]
     }
@@ -58,7 +58,7 @@ def test_the_kind_may_be_said(pair, files, kind):
 def test_sizes_that_differ(pair, tmp_path, size):
     half = cv2.resize(pair.after, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     given = save(tmp_path / "before.png", pair.before), save(tmp_path / "after.png", half)
-    seen = comparing.compare(*given, Settings(size=size), NO_MODELS)
+    seen = comparing.see(*given, Settings(size=size), NO_MODELS)
     assert seen.found.regions == detect(pair.before, half, size=size).regions[:10]
     assert seen.after.shape == half.shape
 
@@ -68,7 +68,7 @@ def test_transparent_pictures_are_read_together(tmp_path):
     clear = np.zeros((60, 80, 4), np.uint8)
     drawn = clear.copy()
     drawn[20:40, 30:50] = 255
-    seen = comparing.compare(
+    seen = comparing.see(
         save(tmp_path / "before.png", clear), save(tmp_path / "after.png", drawn), Settings(), NO_MODELS
     )
     assert [(one.what, one.box) for one in seen.found.regions] == [("added", (30, 20, 20, 20))]
@@ -85,18 +85,18 @@ def test_all_pages_are_compared_and_the_first_that_differs_is_shown(tmp_path):
     few, more = plain.copy(), plain.copy()
     few[10:20, 10:30] = more[10:50, 10:60] = 0
     before = paged(tmp_path / "before.tif", plain, plain, plain)
-    seen = comparing.compare(before, paged(tmp_path / "after.tif", plain, few, more), Settings(), NO_MODELS)
+    seen = comparing.see(before, paged(tmp_path / "after.tif", plain, few, more), Settings(), NO_MODELS)
     assert (seen.page, seen.pages) == (2, 3)
     np.testing.assert_array_equal(seen.after, few)
     assert [(one["page"], one["width"]) for one in seen.record["regions"]] == [(3, 50), (2, 20)]
     assert seen.record["similarity"] == pytest.approx(1 - 40 * 50 / (60 * 80), abs=1e-6)
-    assert not comparing.compare(before, before, Settings(), NO_MODELS).found.regions
+    assert not comparing.see(before, before, Settings(), NO_MODELS).found.regions
 
 
 def test_a_page_that_one_file_lacks_has_no_words(tmp_path):
     plain = np.full((60, 80, 3), 90, np.uint8)
     longer, shorter = paged(tmp_path / "before.tif", plain, plain), paged(tmp_path / "after.tif", plain)
-    seen = comparing.compare(longer, shorter, Settings(), NO_MODELS)
+    seen = comparing.see(longer, shorter, Settings(), NO_MODELS)
     assert (seen.page, seen.pages, seen.found.regions[0].what) == (2, 2, "removed")
     assert (seen.before == 90).all()
     assert (seen.after == 255).all()
@@ -104,14 +104,14 @@ def test_a_page_that_one_file_lacks_has_no_words(tmp_path):
 
 
 def test_without_a_model_it_says_how_to_get_one(files):
-    seen = comparing.compare(*files, Settings(), NO_MODELS)
+    seen = comparing.see(*files, Settings(), NO_MODELS)
     said, why = comparing.describe(seen, Settings(), NO_MODELS)
     assert said == ""
     assert "no trained model in nowhere: give the folder that" in why
     with pytest.raises(ValueError, match="no trained model in nowhere: give the file that"):
         _ = NO_MODELS.defects
     with pytest.raises(ValueError, match="no trained model in nowhere: give the folder that"):
-        comparing.compare(*files, Settings("words"), NO_MODELS)
+        comparing.see(*files, Settings("words"), NO_MODELS)
 
 
 def test_a_picture_is_named_as_its_owner_knows_it(tmp_path, monkeypatch):
@@ -125,9 +125,9 @@ def test_a_picture_is_named_as_its_owner_knows_it(tmp_path, monkeypatch):
     small = save(tmp_path / "small.png", np.zeros((9, 9, 3), np.uint8))
     for names in (("small.png", "big.png"), ("big.png", "small.png")):
         with pytest.raises(ImageError, match=r"^big.png has 10x11 pixels: at most 100 are read"):
-            comparing.compare(*(tmp_path / name for name in names), Settings(), NO_MODELS)
+            comparing.see(*(tmp_path / name for name in names), Settings(), NO_MODELS)
     with pytest.raises(ImageError, match=r"^page 2 of big.tif has 10x11 pixels"):
-        comparing.compare(
+        comparing.see(
             paged(tmp_path / "big.tif", np.zeros((9, 9, 3), np.uint8), np.zeros((11, 10, 3), np.uint8)),
             small,
             Settings(),

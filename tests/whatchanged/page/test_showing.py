@@ -12,7 +12,7 @@ from helpers.photographs import photo_pair
 from whatchanged.drawing import draw_regions, overlay
 from whatchanged.images import read_image
 from whatchanged.page import showing
-from whatchanged.page.comparing import Models, Settings, compare
+from whatchanged.page.comparing import Models, Settings, see
 
 NO_MODELS = Models()
 
@@ -24,7 +24,7 @@ def shown(tmp_path):
     def show(before, after, settings):
         for name, array in (("a", before), ("b", after)):
             Image.fromarray(array).save(tmp_path / f"{name}.png")
-        seen = compare(tmp_path / "a.png", tmp_path / "b.png", settings, NO_MODELS)
+        seen = see(tmp_path / "a.png", tmp_path / "b.png", settings, NO_MODELS)
         (tmp_path / "shown").mkdir(exist_ok=True)
         made = showing.written_pictures(seen, settings, tmp_path / "shown")
         return seen, {name: read_image(path) for name, path in made.items()}
@@ -112,7 +112,7 @@ def test_pages_are_told(tmp_path, sheet):
     for name, pages in (("a", [sheet, sheet, sheet]), ("b", [sheet, edited, edited])):
         first, *rest = map(Image.fromarray, pages)
         first.save(tmp_path / f"{name}.tif", save_all=True, append_images=rest)
-    seen = compare(tmp_path / "a.tif", tmp_path / "b.tif", Settings(), NO_MODELS)
+    seen = see(tmp_path / "a.tif", tmp_path / "b.tif", Settings(), NO_MODELS)
     assert showing.summary(seen, Settings()).startswith("4 regions differ. Page 2 of 3 is shown.")
     table = showing.regions_table(seen)
     assert [f"<td>{number}</td><td>{page}</td>" in table for page in (2, 3) for number in (1, 2, 3)] == [

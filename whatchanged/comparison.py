@@ -1,0 +1,107 @@
+"""Two pictures compared in a notebook: `compare(before, after)` shows itself in its cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from whatchanged import images
+from whatchanged.detection import detect
+from whatchanged.drawing import draw_regions
+from whatchanged.files import write_whole
+from whatchanged.options import Options
+from whatchanged.pages import Page
+from whatchanged.regions import Difference
+from whatchanged.report import pair_fragment, report_page
+from whatchanged.sheets import verdict
+
+CELL_BYTES = 100_000
+"""Bytes that the HTML of a cell has at most, by default."""
+_RUNGS = ((None, 12), (400_000, 12), (200_000, 8), (100_000, 4), (50_000, 2), (25_000, 0), (10_000, 0))
+# pixels of a picture and regions with thumbnails: the first that fit are shown
+_STILL = 640  # pixels a side of the picture for where no HTML is shown
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Shown:
+    """Two pictures, and what differs between them; in a notebook, a view of both with slider, blink and heat map.
+
+    Attributes
+    ----------
+    before, after : uint8 arrays (H, W, 3), RGB, each of its own size.
+    found : what `detect` found.
+    options : how it was found.
+    most : bytes that the HTML has at most; larger pictures are shown smaller.
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+    found: Difference
+    options: Options = field(default_factory=Options)
+    most: int = CELL_BYTES
+
+    def __repr__(self) -> str:
+        return verdict(self.found.summary())
+
+    def save(self, path: str | Path) -> Path:
+        """Write it: as a whole page with the pictures at their full size (.html), or both pictures with boxes (.png and
+        whatever else `images.write_image` writes).
+        """
+        if Path(path).suffix.lower() in (".html", ".htm"):
+            whole = report_page("What changed", [self._page], self.found.summary(), size=self.options.size)
+            return write_whole(path, whole.encode())
+        return images.write_image(path, draw_regions(self.before, self.after, self.found))
+
+    @property
+    def _page(self) -> tuple[Page, Difference]:
+        return Page(1, self.before, self.after), self.found
+
+    @cached_property
+    def html(self) -> str:
+        """The view without a document around it, at most `most` bytes, or as small as it gets."""
+        shown = ""
+        for pixels, pictured in _RUNGS:
+            record, size = self.found.summary(), self.options.size
+            shown = pair_fragment([self._page], record, size=size, pixels=pixels, pictured=pictured)
+            if len(shown.encode()) <= self.most:
+                break
+        return shown
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """For Jupyter: the view; where none is shown, as on paper, both pictures with boxes; and in words."""
+        still = images.shrink(draw_regions(self.before, self.after, self.found), _STILL)
+        few = cv2.imencode(".png", cv2.cvtColor(still, cv2.COLOR_RGB2BGR))[1].tobytes()
+        return {"text/html": self.html, "image/png": few, "text/plain": repr(self)}
+
+
+def compare(
+    before: images.Picture,
+    after: images.Picture,
+    options: Options | None = None,
+    *,
+    most: int = CELL_BYTES,
+    **shortcuts: Any,
+) -> Shown:
+    """Find what differs between two pictures, and show it where this is the last line of a cell.
+
+    Parameters
+    ----------
+    before, after, options, **shortcuts : as of `detection.detect`.
+    most : bytes that the cell's HTML has at most.
+
+    Raises
+    ------
+    ValueError
+        As of `detect`.
+    """
+    first, second, note = images.as_arrays(before, after)
+    how = Options(**{**vars(options or Options()), **shortcuts})
+    found = detect(first, second, how)
+    if note:
+        found = found.noted(note)
+    return Shown(first, second, found, how, most)
