@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -67,16 +68,27 @@ def _equal(keys: list[list[int]], i: int, j: int, most: int, step: int = 1) -> i
 
 
 def _anchors(keys: list[list[int]], a: tuple[int, int], b: tuple[int, int], blank: set[int]) -> list[tuple[int, int]]:
-    """Rows with something on them that occur once in both, as many as are in the same order in both."""
-    once = [
-        {key for key, n in Counter(own[slice(*span)]).items() if n == 1} for own, span in zip(keys, (a, b), strict=True)
-    ]
-    common = (once[0] & once[1]) - blank
-    if not common:
-        return []
-    places = {keys[1][j]: j for j in range(*b)}
-    pairs = [(i, places[keys[0][i]]) for i in range(*a) if keys[0][i] in common]
+    """Rows with something on them that occur once in both, as many as are in the same order in both.
+
+    Where no row does, equal rows that follow each other count as one, as those of a bar; a few such bars must agree.
+    """
+    pairs = _once(keys, range(*a), range(*b), blank)
+    if not pairs:
+        pairs = _once(keys, _starts(keys[0], a), _starts(keys[1], b), blank)
+        pairs = pairs if len(pairs) >= _FEWEST else []
     return _longest_rising(pairs)
+
+
+def _starts(own: list[int], span: tuple[int, int]) -> list[int]:
+    """The rows that are not as the one above."""
+    return [i for i in range(*span) if i == span[0] or own[i] != own[i - 1]]
+
+
+def _once(keys: list[list[int]], a: Sequence[int], b: Sequence[int], blank: set[int]) -> list[tuple[int, int]]:
+    """Pairs of these rows that are equal, and like no other of them."""
+    first, second = (Counter(own[i] for i in rows) for own, rows in zip(keys, (a, b), strict=True))
+    places = {keys[1][j]: j for j in b}
+    return [(i, places[key]) for i in a if (key := keys[0][i]) not in blank and first[key] == second[key] == 1]
 
 
 def _longest_rising(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:

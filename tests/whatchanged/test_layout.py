@@ -111,3 +111,33 @@ def test_common_rows_are_as_many_as_difflib_finds(seed):
     theirs = difflib.SequenceMatcher(None, *own, autojunk=False).get_matching_blocks()
     ours, least = sum(count for *_, count in found), sum(block.size for block in theirs)
     assert ours >= 0.8 * least
+
+
+def bars(count: int) -> np.ndarray:
+    """Bars of 8 equal rows each, as of a chart or of gray words in place of text, and 60 empty rows: no row of the page
+    occurs once."""
+    page = np.full((count * 16 + 60, 300, 3), 255, np.uint8)
+    for number in range(count):
+        page[number * 16 + 4 : number * 16 + 12, 20 : 40 + (number * 37) % 240] = 60
+    return page
+
+
+@pytest.mark.parametrize("at", [16, 80, 240])
+@pytest.mark.parametrize("gap", [4, 24])
+def test_rows_put_in_between_bars_on_a_page_that_keeps_its_size(at, gap):
+    page = bars(20)
+    new = np.full((gap + 12, 300, 3), 255, np.uint8)
+    new[gap:-4, 20:290] = 10
+    after = np.concatenate([page[:at], new, page[at:]])[: len(page)]
+    layout = layout_of(page, after)
+    ((_, (_, top, width, height)),) = layout.added
+    assert (width, height) == (300, gap + 12)
+    assert 0 <= top - at <= 4, "within the gap where it makes no difference"
+    assert layout.removed == []
+
+
+def test_one_bar_a_little_lower_stays_in_place():
+    page = bars(3)
+    after = page.copy()
+    after[36:44], after[38:46] = 255, page[36:44]
+    assert not layout_of(page, after).is_shifted
