@@ -10,7 +10,6 @@ import numpy as np
 
 from whatchanged import images
 from whatchanged.areas import compared_area, pasted
-from whatchanged.camera import compare_photographs
 from whatchanged.happened import what_happened
 from whatchanged.kinds import is_exact, same_rows
 from whatchanged.layout import Layout, layout_of
@@ -115,6 +114,8 @@ def _photographs(before: np.ndarray, after: np.ndarray, how: Options, area: np.n
     height, width = before.shape[:2]
     canvas = np.maximum(before.shape, after.shape)
     shown = None if area is None else _on_canvas(area.view(np.uint8), canvas) > 0
+    from whatchanged.camera import compare_photographs  # a third of all modules, which a screen does not need
+
     seen = compare_photographs(_on_canvas(before, canvas), _on_canvas(after, canvas), how, shown)
     strength, mask, valid = (one[:height, :width] for one in (seen.strength, seen.mask, seen.valid))
     matrix = np.eye(3) if seen.alignment is None else seen.alignment.matrix

@@ -8,6 +8,8 @@ from functools import cached_property, lru_cache
 import cv2
 import numpy as np
 
+from whatchanged.images import middle
+
 _LONGEST = 72  # pixels of a window along its longer side; larger ones are looked at from farther away
 _PLAIN = 2.0  # gray levels that are added to both sides of a ratio, so that noise over noise is no evidence
 
@@ -147,7 +149,7 @@ def _across(both: np.ndarray, area: np.ndarray) -> np.ndarray:
         for part, weight in zip((inside, outside), weights, strict=True)
     )
     squares = ((first - second) ** 2).reshape(-1, 2, 3).sum(axis=2)
-    return np.sqrt(np.median(squares, axis=0))
+    return np.sqrt([middle(channel) for channel in squares.T])
 
 
 def _apart(inside: np.ndarray, around: np.ndarray) -> float:

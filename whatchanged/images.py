@@ -35,6 +35,13 @@ def apart(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return cv2.max(cv2.max(red, green), blue)
 
 
+def middle(values: np.ndarray) -> float:
+    """The median of numbers (N,), at least one. NumPy's own loads `numpy.ma` first, which takes 10 ms."""
+    half = len(values) // 2
+    ordered = np.partition(values, [max(0, half - 1), half]).astype(np.float64)
+    return float(ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2)
+
+
 def packed(image: np.ndarray) -> np.ndarray:
     """Each color as one number: int32 (H, W) of a uint8 image (H, W, 3)."""
     return cv2.cvtColor(image, cv2.COLOR_RGB2RGBA).view(np.int32)[..., 0]

@@ -82,7 +82,7 @@ def _rippled(before: np.ndarray, after: np.ndarray, apart: np.ndarray) -> tuple[
     calm = near & (high <= _RIPPLE)
     strengths = apart[near & (apart > 0)]
     share = int(np.count_nonzero(calm & (low != high))) / max(1, int(np.count_nonzero(calm)))
-    return share, float(np.median(strengths)) if strengths.size else 255.0
+    return share, images.middle(strengths) if strengths.size else 255.0
 
 
 def _grown(box: Sequence[int], by: int, shape: tuple[int, ...]) -> tuple[slice, slice]:

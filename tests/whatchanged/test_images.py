@@ -14,7 +14,7 @@ from support import save_picture
 from helpers.photographs import photograph
 from whatchanged.detection import detect
 from whatchanged.formats import ImageError
-from whatchanged.images import as_arrays, one_a_core, read_image, read_pair
+from whatchanged.images import as_arrays, middle, one_a_core, read_image, read_pair
 
 
 def test_opencv_shares_no_picture_among_cores_within_the_pool_and_does_again_after_it():
@@ -31,6 +31,13 @@ def test_opencv_shares_no_picture_among_cores_within_the_pool_and_does_again_aft
         assert cv2.getNumThreads() == 3
     finally:
         cv2.setNumThreads(before)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 101])
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_the_middle_is_the_median(count, kind):
+    values = (np.random.default_rng(count).random(count) * 255).astype(kind)
+    assert middle(values) == pytest.approx(np.median(values))
 
 
 PHOTO = photograph("coffee")[:60, :80]

@@ -9,6 +9,7 @@ import sys
 import tomllib
 
 import pytest
+from PIL import Image
 from support import ROOT, assert_help
 
 from whatchanged.__main__ import parser
@@ -25,6 +26,20 @@ def test_what_is_heavy_loads_late(tmp_path):
         command += ["--output", str(tmp_path / "drawn.png")]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_exact_pair_loads_no_more_than_it_needs(tmp_path):
+    for name, color in (("before", 0), ("after", 200)):
+        picture = Image.new("RGB", (200, 100), "white")
+        picture.paste((color, 0, 0), (50, 40, 90, 60))
+        picture.save(tmp_path / f"{name}.png")
+    script = (
+        "import sys; from whatchanged.__main__ import main; print(main(sys.argv[1:]),"
+        "{'whatchanged.camera', 'whatchanged.alignment', 'numpy.ma', 'whatchanged.drawing'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "before.png"), str(tmp_path / "after.png")]
+    done = subprocess.run([*command, "--json", str(tmp_path / "a.json")], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "1 set()"
 
 
 def test_help_loads_nothing_heavy():
