@@ -106,7 +106,7 @@ class _Pages:
             return self._leaf(a, b)
         if a[3 - by_rows] != b[3 - by_rows]:
             return self._by_size(a, b, not by_rows, lambda one, two: self.match(one, two, by_rows, depth, tried))
-        lines = [image if by_rows else np.ascontiguousarray(image.swapaxes(0, 1)) for image in (first, second)]
+        lines = [image if by_rows else image.swapaxes(0, 1) for image in (first, second)]
         runs = common_rows(lines[0], lines[1])
         if depth < _DEPTH or not by_rows:  # letters are set anew a pixel further on, without a person seeing it
             runs = [run for run in runs if abs(run[0] - run[1]) != 1 or len(lines[0]) != len(lines[1])]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from whatchanged.alignment import Alignment
+if TYPE_CHECKING:
+    from whatchanged.alignment import Alignment
 
 HAPPENED = ("added", "removed", "moved", "recolored", "replaced", "resized")
 """What may have happened to a region; "changed" where nobody asked."""

@@ -26,7 +26,7 @@ def common_rows(first: np.ndarray, second: np.ndarray) -> list[Rows]:
     head = _leading(apart_by_row(first[:least], second[:least]) == 0)
     rest = least - head
     tail = _leading(apart_by_row(first[len(first) - rest :], second[len(second) - rest :])[::-1] == 0)
-    inner = first[head : len(first) - tail], second[head : len(second) - tail]
+    inner = [np.ascontiguousarray(lines[head : len(lines) - tail]) for lines in (first, second)]
     keys = [[hash(row.tobytes()) for row in lines] for lines in inner]
     blank = {
         key

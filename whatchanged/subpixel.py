@@ -56,11 +56,15 @@ def _drop(
     before: np.ndarray, after: np.ndarray, mask: np.ndarray, reach: tuple[int, int], shifted: Callable[..., bool]
 ) -> np.ndarray:
     left = mask.copy()
-    near = cv2.dilate(mask.view(np.uint8), np.ones(reach[::-1], np.uint8))
+    x0, y0, wide, high = cv2.boundingRect(mask.view(np.uint8))
+    x0, y0, x1, y1 = max(0, x0 - reach[0]), max(0, y0 - reach[1]), x0 + wide + reach[0], y0 + high + reach[1]
+    near = cv2.dilate(np.ascontiguousarray(mask[y0:y1, x0:x1]).view(np.uint8), np.ones(reach[::-1], np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
     for label in range(1, count):
         x, y, width, height = map(int, stats[label, :4])
-        part = (labels[y : y + height, x : x + width] == label) & mask[y : y + height, x : x + width]
+        part = labels[y : y + height, x : x + width] == label
+        x, y = x + x0, y + y0
+        part &= mask[y : y + height, x : x + width]
         bx, by, wide, high = cv2.boundingRect(part.view(np.uint8))
         ends = (x + bx == 0, y + by == 0, x + bx + wide == mask.shape[1], y + by + high == mask.shape[0])
         if np.count_nonzero(part) < _FEWEST or any(ends):  # at the edge a line could have left the picture

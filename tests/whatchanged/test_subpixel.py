@@ -73,3 +73,11 @@ def test_a_line_of_one_pixel_is_no_shift(at, ground):
     after = before.copy()
     after[at, 10:40] += 40
     assert left(before, after).any()
+
+
+@pytest.mark.parametrize("shift", [(1, 0), (5, 0)])
+def test_what_surrounds_it_does_not_matter(shift):
+    pair = drawn(14), drawn(14, shift)
+    wide = [np.pad(one, ((70, 200), (300, 40), (0, 0)), constant_values=255) for one in pair]
+    inner = left(*wide)[70:-200, 300:-40]
+    assert np.array_equal(inner, left(*pair))
