@@ -67,6 +67,7 @@ bench-peers: $(INSTALLED)  ## speed beside other tools; needs npm
 	$(BIN)/python -m pip install --quiet --upgrade --no-deps --target build/peers/python -r benchmarks/requirements.txt
 	cp benchmarks/package.json build/peers/ && npm install --silent --prefix build/peers
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/peers.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/wishes.py
 
 # Every notebook: seconds, memory, and whether it puts out again what is committed. On one core: taskset -c 0 make ...
 bench-course: $(INSTALLED)  ## seconds and memory of each notebook
