@@ -11,7 +11,7 @@ from PIL import Image
 from whatchanged.__main__ import main
 from whatchanged.extras import how_to_install, needed
 from whatchanged.page.app import examples
-from whatchanged.page.comparing import Models, Settings, batch, compare, describe
+from whatchanged.page.comparing import Models, Settings, batch, describe, see
 
 ABSENT = ("torch", "torchvision", "safetensors", "transformers", "scipy")
 
@@ -51,7 +51,7 @@ def test_commands_name_the_extra(without_models, pair, capsys):
 def test_the_page_compares_without_models(without_models, pair):
     ((count, record, _),) = batch(pair, Settings(), Models())
     assert (count, record["error"], record["regions"], record["words"]) == (1, "", 0, "")
-    seen = compare(pair / "x_before.png", pair / "x_after.png", Settings(), Models())
+    seen = see(pair / "x_before.png", pair / "x_after.png", Settings(), Models())
     assert "start the page with --model-path" in describe(seen, Settings(), Models())[1]
     assert ".[models]" in describe(seen, Settings(), Models("somewhere"))[1]
     with pytest.raises(ValueError, match="start the page with --defect-model"):
