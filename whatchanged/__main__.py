@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import argparse
 import sys
-from types import ModuleType
+from collections.abc import Sequence
+from importlib import import_module
 
-from whatchanged.commands import app, describe, diff
 from whatchanged.commands.status import Version, answer
 
-COMMANDS: dict[str, ModuleType] = {"diff": diff, "describe": describe, "app": app}
+COMMANDS = ("diff", "describe", "app")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 no difference, 1 differences, 2 trouble."""
-    return answer(parser(), with_command(sys.argv[1:] if arguments is None else arguments))
+    given = with_command(sys.argv[1:] if arguments is None else arguments)
+    return answer(parser(given[:1] if given and given[0] in COMMANDS else COMMANDS), given)
 
 
-def parser() -> argparse.ArgumentParser:
-    """All commands, each with its options."""
+def parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """These commands, each with its options; the others are not loaded."""
     whole = argparse.ArgumentParser(prog="whatchanged", description="What changed between these two pictures?")
     whole.add_argument("--version", action=Version, help="print the version")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS.values():
-        command.add(commands)
+    for name in names:
+        import_module(f"whatchanged.commands.{name}").add(commands)
     return whole
 
 
