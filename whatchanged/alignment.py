@@ -107,14 +107,17 @@ def align(before: np.ndarray, after: np.ndarray, motion: str | None = "affine") 
         raise ValueError(
             f"before is {images.size(before)} and after is {images.size(after)}: align takes images of one size"
         )
-    found = _aligned(before, after, motion or "affine")
-    return found if motion else _widened(before, after, found)
-
-
-def _aligned(before: np.ndarray, after: np.ndarray, motion: str) -> Alignment:
-    shape = before.shape[:2]
-    fine = structures(before, after, _FINE)
+    shape, small = before.shape[:2], [images.shrink(images.gray(image), _FINE) for image in (before, after)]
+    fine = structure(small[0]), structure(small[1])
     coarse = fine if max(shape) <= _COARSE else structures(before, after, _COARSE)
+    found = _aligned(fine, coarse, shape, motion or "affine")
+    return found if motion else _widened(small, fine, found)
+
+
+def _aligned(
+    fine: tuple[np.ndarray, np.ndarray], coarse: tuple[np.ndarray, np.ndarray], shape: tuple[int, int], motion: str
+) -> Alignment:
+    """The best transform of one motion between two pictures of that shape, from their structures."""
     still = Alignment(np.eye(3), np.ones(shape, bool), correlation(*fine, np.eye(3)), "none")
     if min(shape) < 16 or not all(image.any() for image in fine) or still.confidence > 0.9999:
         return still
@@ -131,18 +134,21 @@ def _aligned(before: np.ndarray, after: np.ndarray, motion: str) -> Alignment:
     return Alignment(matrix, shown(matrix, shape), confidence, method)
 
 
-def _widened(before: np.ndarray, after: np.ndarray, narrow: Alignment) -> Alignment:
+def _widened(small: list[np.ndarray], fine: tuple[np.ndarray, np.ndarray], narrow: Alignment) -> Alignment:
     """A perspective where one lays the pictures on each other better than the affine alignment does, otherwise that.
 
     It costs time, so it is tried where parts of the pictures still lie apart, or where they hardly agree at all.
     """
-    if narrow.confidence > 0.9999 or min(before.shape[:2]) < 32:
+    shape = narrow.valid.shape
+    if narrow.confidence > 0.9999 or min(shape) < 32:
         return narrow
-    shape, small = before.shape[:2], [images.shrink(images.gray(image), _FINE) for image in (before, after)]
-    first, second = _seen_alike(small[0], small[1], at_size(narrow.matrix, shape, small[0].shape))
+    matrix, least = at_size(narrow.matrix, shape, small[0].shape), _ASTRAY * max(0.3, small[0].shape[0] / shape[0])
+    if narrow.confidence > _SURE and _roughly_astray(*fine, matrix) < 0.8 * least:
+        return narrow
+    first, second = _seen_alike(small[0], small[1], matrix)
     starts = []
-    if _astray(first, second) > _ASTRAY * max(0.3, small[0].shape[0] / shape[0]):
-        starts.append(("ecc", at_size(narrow.matrix, shape, small[0].shape)))
+    if _astray(first, second) > least:
+        starts.append(("ecc", matrix))
     if starts or narrow.confidence < _UNSURE:
         view = homography(*(images.shrink(image, _KEYPOINTS) for image in small))
         if view is not None:
@@ -193,6 +199,13 @@ def _seen_alike(before: np.ndarray, after: np.ndarray, matrix: np.ndarray) -> tu
 def _astray(first: np.ndarray, second: np.ndarray) -> float:
     """How far the parts of two structures lie off each other, in pixels: three quarters of them by less."""
     return float(np.quantile(flow(first, second), 0.75))
+
+
+def _roughly_astray(first: np.ndarray, second: np.ndarray, matrix: np.ndarray) -> float:
+    """The same of structures that do not lie on each other yet, measured at half their size."""
+    laid = geometry.warp(second, matrix) * shown(matrix, first.shape)
+    half = [cv2.resize(one, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for one in (first, laid)]
+    return 2 * _astray(half[0], half[1])
 
 
 def aligned(before: np.ndarray, after: np.ndarray, motion: str = "euclidean") -> tuple[np.ndarray, np.ndarray]:

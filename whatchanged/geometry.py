@@ -32,8 +32,11 @@ def zoom(matrix: np.ndarray, shape: tuple[int, ...]) -> float:
     """How many pixels of the after image show one pixel of the before image, along a line in the middle of what both
     show; above 1 the after image is taken from nearer.
     """
-    there = np.argwhere(shown(matrix, (shape[0], shape[1]))) if abs(np.linalg.det(matrix)) > 1e-9 else np.empty((0, 2))
-    y, x = there.mean(axis=0) if len(there) else (shape[0] / 2, shape[1] / 2)
+    x, y = shape[1] / 2, shape[0] / 2
+    if abs(np.linalg.det(matrix)) > 1e-9:
+        sums = cv2.moments(shown(matrix, (shape[0], shape[1])).view(np.uint8), binaryImage=True)
+        if sums["m00"]:
+            x, y = sums["m10"] / sums["m00"], sums["m01"] / sums["m00"]
     square = np.array([[x - 1, y - 1], [x + 1, y - 1], [x + 1, y + 1], [x - 1, y + 1]])
     area = cv2.contourArea(_moved(matrix, square).astype(np.float32))
     return float(np.sqrt(area / 4))

@@ -31,7 +31,12 @@ def color(image: np.ndarray) -> np.ndarray:
 
 def apart(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """By how much two images (H, W, 3) of one size differ in the channel that differs most: uint8 (H, W)."""
-    red, green, blue = cv2.split(cv2.absdiff(before, after))
+    return strongest(cv2.absdiff(before, after))
+
+
+def strongest(image: np.ndarray) -> np.ndarray:
+    """The greatest value of each pixel's channels: (H, W) of an image (H, W, 3)."""
+    red, green, blue = cv2.split(image)
     return cv2.max(cv2.max(red, green), blue)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from whatchanged import images
 
+_LOOKED_AT = 32  # pixels of each row that are looked at first
 _BLOCK = 64  # pixels a side of the places that are asked; smaller in small pictures
 _EDGE = 24  # gray levels across 3 pixels that make an edge
 _RIPPLE = 8  # gray levels across 3 pixels, at most, that a codec leaves beside an edge
@@ -42,13 +43,15 @@ def is_exact(before: np.ndarray, after: np.ndarray) -> bool:
     window = _grown(where, side, apart.shape)
     grays = images.gray(before), images.gray(after)
     one, two = (images.local_range(np.ascontiguousarray(gray[window])) for gray in grays)
-    drawn = min(np.mean(one == 0), np.mean(two == 0)) >= _DRAWN
-    ripples, strength = _rippled(one, two, apart[window])
+    drawn = min(_flat(one), _flat(two)) >= _DRAWN
+    ripples, strength = _rippled(one, two, apart[window]) if drawn else (1.0, 0.0)
     if drawn and ripples < _RIPPLED:
         return True
-    if not drawn and float(np.mean(apart == 0)) >= 0.5:
+    if not drawn and _flat(apart) >= 0.5:
         return True
-    edges = np.maximum(images.local_range(grays[0]), images.local_range(grays[1])) > _EDGE
+    if one.shape != apart.shape:
+        one, two = (images.local_range(gray) for gray in grays)
+    edges = cv2.max(one, two) > _EDGE
     places = _count(edges, side) > side // 2
     same = _count(apart > 0, side) == 0
     left = float(same[places].mean() if places.any() else same.mean())
@@ -61,6 +64,10 @@ def same_rows(before: np.ndarray, after: np.ndarray) -> bool:
     """Whether two pages of one width may have rows in common that lie elsewhere now: a twentieth of those that show
     something, and at least three.
     """
+    every = max(1, before.shape[1] // _LOOKED_AT)
+    seen = {row.tobytes() for row in np.ascontiguousarray(before[:, ::every])}
+    if sum(row.tobytes() in seen for row in np.ascontiguousarray(after[:, ::every])) < 3:
+        return False  # nor have they whole ones
     one, two = _rows(before), _rows(after)
     common = len(one & two)
     return common >= 3 and common >= min(len(one), len(two)) / 20
@@ -83,6 +90,11 @@ def _rippled(before: np.ndarray, after: np.ndarray, apart: np.ndarray) -> tuple[
     strengths = apart[near & (apart > 0)]
     share = int(np.count_nonzero(calm & (low != high))) / max(1, int(np.count_nonzero(calm)))
     return share, images.middle(strengths) if strengths.size else 255.0
+
+
+def _flat(levels: np.ndarray) -> float:
+    """The share of zeros."""
+    return 1 - cv2.countNonZero(levels) / levels.size
 
 
 def _grown(box: Sequence[int], by: int, shape: tuple[int, ...]) -> tuple[slice, slice]:

@@ -75,7 +75,8 @@ def _outside(image: np.ndarray, other: np.ndarray, tolerance: int) -> np.ndarray
     """How far each pixel of `image` leaves the range of `other` within the tolerance: uint8."""
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * tolerance + 1, 2 * tolerance + 1))
     high, low = (operation(other, kernel).reshape(other.shape) for operation in (cv2.dilate, cv2.erode))
-    return (np.maximum(image, high) - high) + (low - np.minimum(image, low))  # at most one of the two is not 0
+    above, below = cv2.subtract(image, high), cv2.subtract(low, image)  # 0 where it would be negative
+    return cv2.max(above, below).reshape(image.shape)
 
 
 def _denoise(image: np.ndarray, noise: float) -> np.ndarray:

@@ -14,10 +14,13 @@ _GRID = 72  # points along the longer side that the tone is learned from
 _KNOTS = np.array([0, 8, 18, 32, 50, 72, 100, 130, 160, 192, 224, 255.0])  # between which the tone curve is straight
 _CLIPPED = 8, 245  # gray levels; clipped pixels come back from JPEG and interpolation a little inside 0 and 255
 _ALIKE = 2.0  # gray levels that points of two pictures in one light differ by at most, noise apart
+_BAND = 64  # rows lit at once: what they take stays near the processor
 _LEAST = 0.3  # share of its contrast that a picture keeps in another light
 _STAYED = 0.08  # share of points that only an unchanged light explains, from which it is believed
 
 _ENDS = [(255 * end).astype(np.uint8) for end in (np.arange(256) <= 1, np.arange(256) >= 253)]  # cut off there
+_WHITE = np.where(np.arange(256) >= _CLIPPED[1], 255, 0).astype(np.uint8)
+_NOT_BLACK = np.where(np.arange(256) <= _CLIPPED[0], 0, 255).astype(np.uint8)
 
 
 class _Points(NamedTuple):
@@ -99,18 +102,26 @@ def _points(before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> tuple[_
     height, width = before.shape[:2]
     factor = min(1.0, _GRID / max(height, width))
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    small = [cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(float) for image in (before, after)]
+    small = [_averaged(image, size).astype(float) for image in (before, after)]
     usable, white = np.minimum(*small) > 4, []
     for image, values in zip((before, after), small, strict=True):
-        black, clipped = (cv2.resize(cv2.LUT(image, ends), size, interpolation=cv2.INTER_AREA) for ends in _ENDS)
+        black, clipped = (_averaged(cv2.LUT(image, ends), size) for ends in _ENDS)
         usable &= black < 25  # a tenth
         white.append((clipped >= 25) | (values >= _CLIPPED[1]))
     usable &= ~(white[0] & white[1])
-    usable &= cv2.resize(valid.view(np.uint8) * 255, size, interpolation=cv2.INTER_AREA)[..., None] > 250
+    usable &= _averaged(valid.view(np.uint8) * 255, size)[..., None] > 250
     row, column, channel = np.nonzero(usable)
     x, y = 2 * (column + 0.5) / size[0] - 1, 2 * (row + 0.5) / size[1] - 1
     points = _Points(small[0][usable], small[1][usable], x, y, channel)
     return points, row * size[0] + column, np.stack([one[usable] for one in white])
+
+
+def _averaged(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The image at that width and height; halved as often as leaves plenty, which takes a tenth of the time."""
+    while min(image.shape[1] // size[0], image.shape[0] // size[1]) >= 8:
+        image = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
+        image = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def _contrast(values: np.ndarray, channel: np.ndarray) -> float:
@@ -152,6 +163,7 @@ def _ridge(count: int) -> tuple[np.ndarray, np.ndarray]:
 def _fitted(points: _Points, white: np.ndarray) -> _Tone:
     source, target, x, y, channel = points
     knots, basis = 3 * len(_KNOTS), np.stack(_basis(x, y), axis=1)
+    planes = [np.flatnonzero(channel == number) for number in range(3)]
     design = np.concatenate([_hats(source, channel), basis, basis], axis=1).astype(np.float32)  # half the memory
     ridge, right = _ridge(len(source))
     tone = _Tone(np.tile(_KNOTS, (3, 1)), np.zeros(5), np.zeros(5))
@@ -160,7 +172,7 @@ def _fitted(points: _Points, white: np.ndarray) -> _Tone:
         design[:, knots : knots + 5] = basis * toned[:, None]
         root = np.sqrt(weight).astype(np.float32)
         weighted = design * root[:, None]
-        moments = cv2.mulTransposed(weighted, True, dtype=cv2.CV_64F)  # on a busy machine many times as fast as BLAS
+        moments = _moments(weighted, planes)
         found = np.linalg.solve(moments + ridge, (target * root) @ weighted + right)
         curve = found[:knots].reshape(3, -1)
         last, tone = tone, _Tone(np.maximum.accumulate(curve, axis=1), found[knots : knots + 5], found[knots + 5 :])
@@ -171,6 +183,17 @@ def _fitted(points: _Points, white: np.ndarray) -> _Tone:
         if turn > 5 and np.abs(last.curve - tone.curve).max() < 0.05:
             break
     return tone
+
+
+def _moments(design: np.ndarray, planes: list[np.ndarray]) -> np.ndarray:
+    """The products of the columns of a design; those of one channel's curve are 0 in the rows of the others."""
+    knots, moments = len(_KNOTS), np.zeros((design.shape[1],) * 2)
+    for number, rows in enumerate(planes):
+        columns = np.r_[number * knots : (number + 1) * knots, 3 * knots : design.shape[1]]
+        own = np.ascontiguousarray(design[rows][:, columns])
+        # on a busy machine many times as fast as BLAS
+        moments[np.ix_(columns, columns)] += cv2.mulTransposed(own, True, dtype=cv2.CV_64F)
+    return moments
 
 
 def _weight(residual: np.ndarray, turn: int) -> np.ndarray:
@@ -200,19 +223,28 @@ def _toned(image: np.ndarray, tone: _Tone, other: np.ndarray) -> np.ndarray:
     """The image in the tone of the other one. A pixel near white or black may have been cut off there: all it says is
     "at least white", so where the other picture shows more than it would have, that is believed.
     """
+    curves = np.stack([np.interp(np.arange(256), _KNOTS, curve) for curve in tone.curve], axis=1)
+    if np.abs(tone.across).max() > 1e-3 or np.abs(tone.lift).max() > 0.1:
+        lit = _unevenly_lit(image, curves.astype(np.float32), tone)
+    else:
+        lit = cv2.LUT(image, np.clip(curves + 0.5, 0, 255).astype(np.uint8)[:, None, :])
+    lit = cv2.max(lit, cv2.bitwise_and(other, cv2.LUT(image, _WHITE)))
+    return cv2.min(lit, cv2.bitwise_or(other, cv2.LUT(image, _NOT_BLACK)))
+
+
+def _unevenly_lit(image: np.ndarray, curves: np.ndarray, tone: _Tone) -> np.ndarray:
+    """The image through the curves, float32 (256, 3), a factor and an offset that vary across it."""
     height, width = image.shape[:2]
     x = (2 * (np.arange(width, dtype=np.float32) + 0.5) / width - 1)[None, :]
     y = (2 * (np.arange(height, dtype=np.float32) + 0.5) / height - 1)[:, None]
-    curves = np.stack([np.interp(np.arange(256), _KNOTS, curve) for curve in tone.curve], axis=1).astype(np.float32)
-    lit = cv2.LUT(image, curves[:, None, :])
-    if np.abs(tone.across).max() > 1e-3 or np.abs(tone.lift).max() > 0.1:
+    lit = np.empty_like(image)
+    for top in range(0, height, _BAND):
+        band = np.s_[top : top + _BAND]
         across, lift = (
-            sum(float(c) * term for c, term in zip(terms, _basis(x, y), strict=True))
+            sum(np.float32(c) * term for c, term in zip(terms, _basis(x, y[band]), strict=True))
             for terms in (tone.across, tone.lift)
         )
-        lit = lit * (1 + across[..., None]).astype(np.float32) + (lift[..., None] + 0.5).astype(np.float32)
-    else:
-        lit = lit + np.float32(0.5)
-    lit = np.clip(lit, 0, 255).astype(np.uint8)
-    lit = np.where(image >= _CLIPPED[1], np.maximum(lit, other), lit)
-    return np.where(image <= _CLIPPED[0], np.minimum(lit, other), lit)
+        planes = cv2.split(cv2.LUT(image[band], curves[:, None, :]))
+        toned = [cv2.add(cv2.multiply(plane, 1 + across), lift, dtype=cv2.CV_8U) for plane in planes]
+        cv2.merge(toned, lit[band])
+    return lit
