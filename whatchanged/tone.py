@@ -14,6 +14,8 @@ _GRID = 72  # points along the longer side that the tone is learned from
 _KNOTS = np.array([0, 8, 18, 32, 50, 72, 100, 130, 160, 192, 224, 255.0])  # between which the tone curve is straight
 _CLIPPED = 8, 245  # gray levels; clipped pixels come back from JPEG and interpolation a little inside 0 and 255
 _ALIKE = 2.0  # gray levels that points of two pictures in one light differ by at most, noise apart
+_SHORT = 24  # gray levels that a picture's white may be darker than the other one's
+_FEW = 4  # white points that tell
 _BAND = 64  # rows lit at once: what they take stays near the processor
 _LEAST = 0.3  # share of its contrast that a picture keeps in another light
 _STAYED = 0.08  # share of points that only an unchanged light explains, from which it is believed
@@ -85,9 +87,10 @@ def one_tone(before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> tuple[
     apart = np.abs(points.after - toned)
     if not _worth_it(np.abs(points.after - points.before)[sure], apart[sure], cell[sure]):
         return before, after
+    short = _short_of_white(points, toned, white)
     if swap:
-        return before, _toned(after, tone, before)
-    return _toned(before, tone, after), after
+        return before, _toned(after, tone, before, short)
+    return _toned(before, tone, after, short), after
 
 
 def is_rendered(image: np.ndarray) -> bool:
@@ -133,14 +136,14 @@ def _basis(x, y) -> list:
     return [x, y, x * x - 1 / 3, x * y, y * y - 1 / 3]
 
 
-def _hats(value: np.ndarray, channel: np.ndarray) -> np.ndarray:
-    """The share of each knot of each channel in a value: float (n, 3 * knots)."""
+def _hats(value: np.ndarray) -> np.ndarray:
+    """The share of each knot in a value: float (n, knots)."""
     knots, rows = len(_KNOTS), np.arange(len(value))
     left = np.clip(np.searchsorted(_KNOTS, value, side="right") - 1, 0, knots - 2)
     share = (value - _KNOTS[left]) / np.diff(_KNOTS)[left]
-    out = np.zeros((len(value), 3 * knots))
-    out[rows, channel * knots + left] = 1 - share
-    out[rows, channel * knots + left + 1] = share
+    out = np.zeros((len(value), knots))
+    out[rows, left] = 1 - share
+    out[rows, left + 1] = share
     return out
 
 
@@ -162,22 +165,22 @@ def _ridge(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _fitted(points: _Points, white: np.ndarray) -> _Tone:
     source, target, x, y, channel = points
-    knots, basis = 3 * len(_KNOTS), np.stack(_basis(x, y), axis=1)
+    knots, basis = len(_KNOTS), np.stack(_basis(x, y), axis=1)
+    hats = _hats(source)
+    design = np.concatenate([hats, basis, basis, target[:, None]], axis=1).astype(np.float32)  # half the memory
     planes = [np.flatnonzero(channel == number) for number in range(3)]
-    design = np.concatenate([_hats(source, channel), basis, basis], axis=1).astype(np.float32)  # half the memory
     ridge, right = _ridge(len(source))
     tone = _Tone(np.tile(_KNOTS, (3, 1)), np.zeros(5), np.zeros(5))
     weight, toned = np.where(white.any(axis=0), 0.0, 1.0), source
     for turn in range(14):
         design[:, knots : knots + 5] = basis * toned[:, None]
-        root = np.sqrt(weight).astype(np.float32)
-        weighted = design * root[:, None]
-        moments = _moments(weighted, planes)
-        found = np.linalg.solve(moments + ridge, (target * root) @ weighted + right)
-        curve = found[:knots].reshape(3, -1)
-        last, tone = tone, _Tone(np.maximum.accumulate(curve, axis=1), found[knots : knots + 5], found[knots + 5 :])
-        residual = target - design @ found.astype(np.float32)
-        toned = design[:, :knots] @ found[:knots].astype(np.float32)
+        moments = _moments(design, np.sqrt(weight), planes)
+        found = np.linalg.solve(moments[:-1, :-1] + ridge, moments[:-1, -1] + right)
+        curve, across, lift = found[: 3 * knots].reshape(3, -1), found[3 * knots : -5], found[-5:]
+        last, tone = tone, _Tone(np.maximum.accumulate(curve, axis=1), across, lift)
+        terms = np.concatenate([curve[channel], np.tile(found[3 * knots :], (len(source), 1))], axis=1)
+        residual = target - np.einsum("ij,ij->i", design[:, :-1], terms)
+        toned = np.einsum("ij,ij->i", hats, curve[channel])
         weight = _weight(residual, turn)
         weight[white[0] & (residual > 0) | white[1] & (residual < 0)] = 0  # a white point only says "at least"
         if turn > 5 and np.abs(last.curve - tone.curve).max() < 0.05:
@@ -185,12 +188,16 @@ def _fitted(points: _Points, white: np.ndarray) -> _Tone:
     return tone
 
 
-def _moments(design: np.ndarray, planes: list[np.ndarray]) -> np.ndarray:
-    """The products of the columns of a design; those of one channel's curve are 0 in the rows of the others."""
-    knots, moments = len(_KNOTS), np.zeros((design.shape[1],) * 2)
+def _moments(design: np.ndarray, root: np.ndarray, planes: list[np.ndarray]) -> np.ndarray:
+    """The products of all columns: the curves of three channels, of which a point has a share in its own one, and what
+    all share, the target last.
+    """
+    knots = len(_KNOTS)
+    size = design.shape[1] + 2 * knots
+    moments = np.zeros((size, size))
     for number, rows in enumerate(planes):
-        columns = np.r_[number * knots : (number + 1) * knots, 3 * knots : design.shape[1]]
-        own = np.ascontiguousarray(design[rows][:, columns])
+        columns = np.r_[number * knots : (number + 1) * knots, 3 * knots : size]
+        own = design[rows] * root[rows, None].astype(np.float32)
         # on a busy machine many times as fast as BLAS
         moments[np.ix_(columns, columns)] += cv2.mulTransposed(own, True, dtype=cv2.CV_64F)
     return moments
@@ -219,15 +226,35 @@ def _worth_it(as_it_was: np.ndarray, toned: np.ndarray, cell: np.ndarray) -> boo
     return float(stayed.mean()) < _STAYED
 
 
-def _toned(image: np.ndarray, tone: _Tone, other: np.ndarray) -> np.ndarray:
+def _short_of_white(points: _Points, toned: np.ndarray, white: np.ndarray) -> np.ndarray:
+    """By how many levels what is white in one picture is darker in the other one than the tone says, in each channel:
+    of the image that is toned, and of the other one; uint8 (2, 3).
+
+    A camera that cuts off first and balances its colors then has no 255 any more: its white is darker.
+    """
+    found = np.zeros((2, 3), np.uint8)
+    for row, mask, sign in zip(found, white, (-1, 1), strict=True):
+        for number in range(3):
+            short = sign * (points.after - toned)[mask & (points.channel == number)]
+            if short.size >= _FEW:
+                row[number] = np.clip(np.rint(np.median(short)), 0, _SHORT)
+    return found
+
+
+def _toned(image: np.ndarray, tone: _Tone, other: np.ndarray, short: np.ndarray) -> np.ndarray:
     """The image in the tone of the other one. A pixel near white or black may have been cut off there: all it says is
-    "at least white", so where the other picture shows more than it would have, that is believed.
+    "at least white", so where the other picture shows more than it would have, that is believed. So is white that is
+    `short` of it.
     """
     curves = np.stack([np.interp(np.arange(256), _KNOTS, curve) for curve in tone.curve], axis=1)
     if np.abs(tone.across).max() > 1e-3 or np.abs(tone.lift).max() > 0.1:
         lit = _unevenly_lit(image, curves.astype(np.float32), tone)
     else:
         lit = cv2.LUT(image, np.clip(curves + 0.5, 0, 255).astype(np.uint8)[:, None, :])
+    if short.any():
+        darker, brighter = np.minimum(cv2.subtract(lit, other), short[0]), np.minimum(cv2.subtract(other, lit), short[1])
+        lit = cv2.subtract(lit, cv2.bitwise_and(darker, cv2.LUT(image, _WHITE)))
+        lit = cv2.add(lit, cv2.bitwise_and(brighter, cv2.LUT(other, _WHITE)))
     lit = cv2.max(lit, cv2.bitwise_and(other, cv2.LUT(image, _WHITE)))
     return cv2.min(lit, cv2.bitwise_or(other, cv2.LUT(image, _NOT_BLACK)))
 
