@@ -171,7 +171,7 @@ def _fitted(points: _Points, white: np.ndarray) -> _Tone:
     planes = [np.flatnonzero(channel == number) for number in range(3)]
     ridge, right = _ridge(len(source))
     tone = _Tone(np.tile(_KNOTS, (3, 1)), np.zeros(5), np.zeros(5))
-    weight, toned = np.where(white.any(axis=0), 0.0, 1.0), source
+    weight, toned = np.where(white.any(axis=0) | ~_likely(source, target), 0.0, 1.0), source
     for turn in range(14):
         design[:, knots : knots + 5] = basis * toned[:, None]
         moments = _moments(design, np.sqrt(weight), planes)
@@ -186,6 +186,13 @@ def _fitted(points: _Points, white: np.ndarray) -> _Tone:
         if turn > 5 and np.abs(last.curve - tone.curve).max() < 0.05:
             break
     return tone
+
+
+def _likely(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Where one value may be the other one in another light. In a dark picture, what was put there is most of what is
+    bright: had it a say from the start, the curve would follow it.
+    """
+    return (target >= _LEAST * source) & (255 - target >= _LEAST * (255 - source))
 
 
 def _moments(design: np.ndarray, root: np.ndarray, planes: list[np.ndarray]) -> np.ndarray:
