@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -137,7 +137,8 @@ def _aligned(
 def _widened(small: list[np.ndarray], fine: tuple[np.ndarray, np.ndarray], narrow: Alignment) -> Alignment:
     """A perspective where one lays the pictures on each other better than the affine alignment does, otherwise that.
 
-    It costs time, so it is tried where parts of the pictures still lie apart, or where they hardly agree at all.
+    It costs time, so it is tried where parts of the pictures still lie apart, or where they hardly agree at all; and
+    keypoints are looked for where what the affine alignment grows into is not sure either.
     """
     shape = narrow.valid.shape
     if narrow.confidence > 0.9999 or min(shape) < 32:
@@ -146,30 +147,42 @@ def _widened(small: list[np.ndarray], fine: tuple[np.ndarray, np.ndarray], narro
     if narrow.confidence > _SURE and _roughly_astray(*fine, matrix) < 0.8 * least:
         return narrow
     first, second = _seen_alike(small[0], small[1], matrix)
-    starts = []
-    if _astray(first, second) > least:
-        starts.append(("ecc", matrix))
-    if starts or narrow.confidence < _UNSURE:
-        view = homography(*(images.shrink(image, _KEYPOINTS) for image in small))
-        if view is not None:
-            factor = images.shrink(small[0], _KEYPOINTS).shape
-            starts.insert(0, ("sift+ecc", at_size(view, factor, small[0].shape)))
+    astray = _astray(first, second) > least
+    if not astray and narrow.confidence >= _UNSURE:
+        return narrow
     best, apart = narrow, 0.95 * disagreement(first, second, np.eye(3))
-    for method, start in starts:
-        found = _refined_view(small, start)
-        if found is None:
-            continue
-        matrix, confidence, disagree = found
-        if disagree < apart and confidence > 0.3:
-            matrix = at_size(matrix, small[0].shape, shape)
-            best, apart = Alignment(matrix, shown(matrix, shape), confidence, method), disagree
-        if best is not narrow and best.confidence > _SURE:
-            break
+    methods = ["ecc", "sift+ecc"] if astray else ["sift+ecc"]
+    for method in methods if narrow.confidence > _SURE else methods[::-1]:
+        view = _refined_view(small, matrix if method == "ecc" else _by_keypoints(small))
+        if view is not None and view.disagreement < apart and view.confidence > 0.3:
+            wide = at_size(view.matrix, small[0].shape, shape)
+            best, apart = Alignment(wide, shown(wide, shape), view.confidence, method), view.disagreement
+            if best.confidence > _SURE and view.astray < least:
+                break
     return best
 
 
-def _refined_view(small: list[np.ndarray], start: np.ndarray) -> tuple[np.ndarray, float, float] | None:
-    """A perspective refined by what its view of the after image still lies off: matrix, confidence, disagreement."""
+class _View(NamedTuple):
+    """A perspective; correlation and disagreement of the structures it lays on each other, and how far their parts
+    still lie off.
+    """
+
+    matrix: np.ndarray
+    confidence: float
+    disagreement: float
+    astray: float
+
+
+def _by_keypoints(small: list[np.ndarray]) -> np.ndarray | None:
+    shrunk = [images.shrink(image, _KEYPOINTS) for image in small]
+    view = homography(*shrunk)
+    return None if view is None else at_size(view, shrunk[0].shape, small[0].shape)
+
+
+def _refined_view(small: list[np.ndarray], start: np.ndarray | None) -> _View | None:
+    """A perspective refined by what its view of the after image still lies off."""
+    if start is None:
+        return None
     shape = small[0].shape
     for _ in range(2):
         if not geometry.sane(start, shape):
@@ -183,7 +196,8 @@ def _refined_view(small: list[np.ndarray], start: np.ndarray) -> tuple[np.ndarra
     first, second = _seen_alike(small[0], small[1], start)
     valid = inside(shown(start, shape))
     a, b = first[valid][None], second[valid][None]
-    return start, correlation(a, b, np.eye(3)), disagreement(a, b, np.eye(3))
+    astray = _astray(first * valid, second * valid)
+    return _View(start, correlation(a, b, np.eye(3)), disagreement(a, b, np.eye(3)), astray)
 
 
 def _seen_alike(before: np.ndarray, after: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
