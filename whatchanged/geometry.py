@@ -32,6 +32,8 @@ def zoom(matrix: np.ndarray, shape: tuple[int, ...]) -> float:
     """How many pixels of the after image show one pixel of the before image, along a line in the middle of what both
     show; above 1 the after image is taken from nearer.
     """
+    if np.allclose(matrix[2], (0, 0, 1)):
+        return float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))  # the same everywhere
     x, y = shape[1] / 2, shape[0] / 2
     if abs(np.linalg.det(matrix)) > 1e-9:
         sums = cv2.moments(shown(matrix, (shape[0], shape[1])).view(np.uint8), binaryImage=True)

@@ -75,7 +75,8 @@ def _range(image: np.ndarray) -> np.ndarray:
 
 def less_unsteady(excess: np.ndarray, edges: np.ndarray, threshold: float) -> np.ndarray:
     """The excess, made less where both pictures have an edge so strong that a part of a pixel makes that much of it."""
-    return excess * (threshold / np.maximum(threshold, _UNSTEADY * edges, dtype=np.float32))
+    shares = threshold / np.maximum(threshold, _UNSTEADY * np.arange(256))
+    return excess * cv2.LUT(edges, shares.astype(np.float32))
 
 
 def _blocks(values: np.ndarray) -> np.ndarray:

@@ -229,8 +229,8 @@ def strongest_first(found: list[Region]) -> list[Region]:
 def hysteresis(values: np.ndarray, threshold: float, low: float = 0.5) -> np.ndarray:
     """Pixels over `low * threshold` that hang together with one over the threshold: bool (H, W)."""
     weak = (values > low * threshold).astype(np.uint8)
-    _, labels = cv2.connectedComponents(weak, connectivity=8)
-    keep = np.zeros(int(labels.max()) + 1, bool)
+    count, labels = cv2.connectedComponents(weak, connectivity=8)
+    keep = np.zeros(count, bool)
     keep[labels[values > threshold]] = True
     keep[0] = False
     return keep[labels]
