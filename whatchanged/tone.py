@@ -259,7 +259,10 @@ def _toned(image: np.ndarray, tone: _Tone, other: np.ndarray, short: np.ndarray)
     else:
         lit = cv2.LUT(image, np.clip(curves + 0.5, 0, 255).astype(np.uint8)[:, None, :])
     if short.any():
-        darker, brighter = np.minimum(cv2.subtract(lit, other), short[0]), np.minimum(cv2.subtract(other, lit), short[1])
+        darker, brighter = (
+            np.minimum(cv2.subtract(lit, other), short[0]),
+            np.minimum(cv2.subtract(other, lit), short[1]),
+        )
         lit = cv2.subtract(lit, cv2.bitwise_and(darker, cv2.LUT(image, _WHITE)))
         lit = cv2.add(lit, cv2.bitwise_and(brighter, cv2.LUT(other, _WHITE)))
     lit = cv2.max(lit, cv2.bitwise_and(other, cv2.LUT(image, _WHITE)))

@@ -59,6 +59,14 @@ def test_rows_in_common():
     assert not same_rows(PAGE, silent.dithered(PAGE))
 
 
+def test_rows_that_agree_only_in_some_pixels_are_not_in_common():
+    photo = photo_pair(1, name="coffee", size=(150, 200)).before
+    other = 255 - photo
+    other[:, :: photo.shape[1] // 32] = photo[:, :: photo.shape[1] // 32]
+    assert not same_rows(photo, other)
+    assert same_rows(photo, np.roll(photo, 30, axis=0))
+
+
 def test_a_kind_that_the_user_names_is_taken():
     after = edited(PAGE, (80, 40, 3, 3), 0)
     assert detect(PAGE, after).kind == "exact"

@@ -30,6 +30,21 @@ def test_the_noise_of_pixels(sigma):
     assert pixel_noise(before, after) == pytest.approx(sigma * np.sqrt(2), rel=0.05)
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (5, 2), (37, 51), (64, 20), (65, 20), (66, 20), (200, 300)])
+def test_the_noise_is_the_median_of_what_neighbors_do_not_explain(shape):
+    rng = np.random.default_rng(shape)
+    before = rng.integers(60, 190, shape, np.uint8)
+    after = (before + np.rint(rng.normal(0, 15, shape))).astype(np.uint8)
+    apart = before.astype(int) - after
+    fine = np.diff(np.diff(apart, axis=0), axis=1)
+    assert pixel_noise(before, after) == pytest.approx(1.4826 * np.median(np.abs(fine)) / 2)
+
+
+def test_a_line_of_pixels_has_no_noise_to_measure():
+    line = np.arange(9, dtype=np.uint8)
+    assert pixel_noise(line[None], line[None, ::-1]) == pixel_noise(line[:, None], line[::-1, None]) == 0
+
+
 def test_a_page_saved_as_jpeg_has_noise_although_most_of_it_is_white():
     saved = silent.reencoded(PAGE, "JPEG", 50)
     assert pixel_noise(PAGE, saved) == 0
