@@ -120,7 +120,7 @@ def _points(before: np.ndarray, after: np.ndarray, valid: np.ndarray) -> tuple[_
 
 
 def _averaged(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The image at that width and height; halved as often as leaves plenty, which takes a tenth of the time."""
+    """The image at that width and height; halved as often as leaves plenty, which takes a fifth of the time."""
     while min(image.shape[1] // size[0], image.shape[0] // size[1]) >= 8:
         image = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
         image = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
