@@ -23,8 +23,9 @@ class Journal:
     name : of that list. None makes it a file of JSON lines, a record each; a run after one that finished begins anew.
     about : what all records share, as the model they come from.
     key : of a record; two with the same key are the same piece of work.
-    fresh : whether a record of an earlier run still holds, by the record and the time when that run kept its last one,
-        seconds since the epoch; None: all do.
+    fresh : whether a record of an earlier run still holds; None: all do.
+
+    What a record says under names that begin with "_" is for the next run alone: the file is without it.
 
     Attributes
     ----------
@@ -44,7 +45,7 @@ class Journal:
         name: str | None,
         about: dict[str, Any],
         key: Callable[[dict], Any],
-        fresh: Callable[[dict, float], bool] | None = None,
+        fresh: Callable[[dict], bool] | None = None,
     ) -> None:
         self.path, self.name, self.about, self._key, self._fresh = Path(path), name, about, key, fresh
         self.part = self.path.with_name(self.path.name + ".journal")
@@ -56,11 +57,9 @@ class Journal:
             raise ValueError(f"{self.path.parent} is no folder: make it first, then write {self.path.name} there")
         with ExitStack() as entering:
             entering.enter_context(alone(self.path, self.path.with_name(f".{self.path.name}.lock")))
-            stopped = self.part.stat().st_mtime if self.part.is_file() else 0.0
             earlier = [one for one in self._earlier() if not one.get("error")]
             self._held = entering.pop_all()
-        fresh = self._fresh or (lambda record, since: True)
-        self.done = {self._key(one): one for one in earlier if fresh(one, stopped)}
+        self.done = {self._key(one): one for one in earlier if self._fresh is None or self._fresh(one)}
         self._file = write_whole(self.part, _lines([self.about, *self.done.values()])).open("a", encoding="utf-8")
         return self
 
@@ -79,13 +78,17 @@ class Journal:
 
     def finish(self, order: Sequence[Any]) -> Path:
         """Write the file, with the records of these keys in this order, and remove the journal."""
-        records = [self.done[one] for one in order]
+        records = [told(self.done[one]) for one in order]
         if self.name is None:
             write_whole(self.path, _lines(records))
         else:
             write_json(self.path, self.about | {self.name: records})
-        self.part.unlink()
+        self.discard()
         return self.path
+
+    def discard(self) -> None:
+        """Remove the journal: what its records were for is written."""
+        self.part.unlink()
 
     def _earlier(self) -> Iterator[dict[str, Any]]:
         if self.name is not None and self.path.is_file():
@@ -127,6 +130,11 @@ class Journal:
                     f"{where} was begun with {name} {about.get(name)!r}, not {value!r}: choose another file, or"
                     " delete it to begin anew"
                 )
+
+
+def told(record: dict[str, Any]) -> dict[str, Any]:
+    """A record without what is for the next run alone."""
+    return {name: value for name, value in record.items() if not name.startswith("_")}
 
 
 def _lines(records: Iterable[dict[str, Any]]) -> bytes:

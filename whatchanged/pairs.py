@@ -1,80 +1,113 @@
-"""Pairs of pictures in folders and CSV files; and going through many, where a bad one gets its reason."""
+"""Pairs of pictures in folders, archives and CSV files; and going through many, where a bad one gets its reason."""
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from whatchanged.images import SUFFIXES
+from whatchanged.listing import File, Item, Tree, is_packed, opened
+from whatchanged.naming import Matched, by_pattern, by_rules
+from whatchanged.tables import read_rows
 
-Item = TypeVar("Item")
+T = TypeVar("T")
 Result = TypeVar("Result")
+Pattern = tuple[str, str]
 
 
-def find_pairs(source: str | Path) -> list[tuple[Path, Path]]:
+def find_pairs(source: str | Path, pattern: Pattern | None = None) -> list[tuple[Path, Path]]:
     """The image pairs that a CSV file or a folder names.
 
     Parameters
     ----------
     source : a CSV file with the columns `before` and `after` (relative paths count from the CSV's folder), or a folder
-        with pairs by name: `x_before.png` with `x_after.png`, `x.png` with `x_2.png`, or `before/x.png` with
-        `after/x.png`.
+        with pairs by name, at any depth: `x_before.png` with `x_after.png`, `x.png` with `x_2.png`, `before/x.png` with
+        `after/x.png`, and the others that `naming` knows.
+    pattern : of a folder, two names with {id} in place of what the names of a pair have in common.
 
     Returns
     -------
-    list of (before, after) paths, sorted by name (folder) or in the order of the rows (CSV).
+    list of (before, after) paths, sorted by name (folder) or in the order of the rows (CSV). What has no partner is not
+    among them; `searched` tells it.
 
     Raises
     ------
     ValueError
-        There is no such file or folder, a column is missing, or no pair is found.
+        There is no such file or folder, a column or a name in a row is missing, or no pair is found.
     """
-    source = Path(source)
-    if source.is_dir():
-        pairs = sorted(_pairs_by_name(source))
-    elif source.is_file():
-        pairs = _pairs_in_csv(source)
-    else:
+    if is_packed(source) and Path(source).is_file():
+        raise ValueError(f"{source} is an archive: unpack it first")
+    with searched(source, pattern) as items:
+        for item in items:
+            if item.error and not Path(source).is_dir():
+                raise ValueError(item.error)
+        return [(item.before.path, item.after.path) for item in items if item.before and item.after]
+
+
+@contextmanager
+def searched(
+    source: str | Path, pattern: Pattern | None = None, skip: Collection[str] = ()
+) -> Iterator[list[Item]]:
+    """The pairs that `find_pairs` finds, and each other file with the reason why it is in none.
+
+    Parameters
+    ----------
+    source, pattern : as of `find_pairs`; or an archive, which is unpacked meanwhile.
+    skip : real paths of files and folders that do not count.
+
+    Raises
+    ------
+    ValueError
+        As `find_pairs`, but that a row of a CSV file lacks a name; that is an item.
+    """
+    if not Path(source).exists():
         raise ValueError(f"{source} does not exist: give a CSV file or a folder of pairs")
-    if not pairs:
-        raise ValueError(
-            f"{source} holds no pairs: name them x_before.png and x_after.png, or x.png and x_2.png, or put them into"
-            " before/ and after/ under the same name"
-        )
-    return pairs
+    if Path(source).is_dir() or is_packed(source):
+        with opened(source, skip) as tree:
+            items = _in_tree(tree, pattern)
+            _hold_any(source, items, pattern)
+            yield items
+    elif pattern:
+        raise ValueError(f"--pair-pattern goes with a folder or an archive, and {source} is a CSV file")
+    else:
+        items = list(_in_csv(Path(source)))
+        _hold_any(source, items, pattern)
+        yield items
 
 
-def _pairs_by_name(folder: Path) -> Iterator[tuple[Path, Path]]:
-    files = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES]
-    by_stem = {path.stem: path for path in files}
-    for path in files:
-        partner = re.sub(r"_before$", "_after", path.stem) if path.stem.endswith("_before") else path.stem + "_2"
-        if partner in by_stem:
-            yield path, by_stem[partner]
-    if (folder / "before").is_dir() and (folder / "after").is_dir():
-        for path in (folder / "before").iterdir():
-            if path.suffix.lower() in SUFFIXES:
-                yield path, folder / "after" / path.name
+def _hold_any(source: str | Path, items: list[Item], pattern: Pattern | None) -> None:
+    if any(item.state == "compared" for item in items):
+        return
+    if wrong := [item for item in items if item.error]:
+        raise ValueError(f"{source} holds no pairs; {wrong[0].name}: {wrong[0].error}")
+    names = f"as {pattern[0]} and {pattern[1]}" if pattern else "x_before.png and x_after.png, or x.png and x_2.png"
+    raise ValueError(
+        f"{source} holds no pairs: name them {names}, or put them into before/ and after/ under the same name"
+    )
 
 
-def _pairs_in_csv(path: Path) -> list[tuple[Path, Path]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = {"before", "after"} - set(reader.fieldnames or [])
-        if missing:
-            raise ValueError(f"{path} has no column {' and no column '.join(sorted(missing))}: it needs before,after")
-        pairs = []
-        for row in reader:
-            if not (row["before"] and row["after"]):
-                raise ValueError(f"{path}, line {reader.line_num}: give both a before and an after image")
-            pairs.append((path.parent / row["before"], path.parent / row["after"]))
-    return pairs
+def _in_tree(tree: Tree, pattern: Pattern | None) -> list[Item]:
+    found: Matched = by_pattern(tree.files, *pattern) if pattern else by_rules(tree.files, tree.folders)
+    items = [Item("compared", before, tree.file(before), tree.file(after)) for before, after in found.pairs]
+    for name, (why, wanted) in found.alone.items():
+        file = tree.file(name)
+        items.append(Item("left out", name, file, note="" if wanted else why, error=why if wanted else ""))
+    return sorted([*items, *tree.left_out("before")], key=lambda item: item.name)
 
 
-def each(items: Iterable[Item], do: Callable[[Item], Result]) -> Iterator[tuple[Item, Result | None, str]]:
+def _in_csv(path: Path) -> Iterator[Item]:
+    for line, before, after in read_rows(path):
+        files = [File(path.parent / name, str(path.parent / name)) if name else None for name in (before, after)]
+        if all(files):
+            yield Item("compared", before, *files)
+        else:
+            yield Item(
+                "left out", before or after, *files, error=f"{path}, line {line}: give both a before and an after image"
+            )
+
+
+def each(items: Iterable[T], do: Callable[[T], Result]) -> Iterator[tuple[T, Result | None, str]]:
     """Go through many things; one that fails gets its reason, and the others are done all the same.
 
     Yields

@@ -109,9 +109,7 @@ def test_what_is_not_fresh_is_done_again_however_often_it_is_stopped(tmp_path):
     path, changed = tmp_path / "out.json", set()
 
     def opened():
-        return Journal(
-            path, "pairs", {}, lambda record: record["id"], lambda record, since: record["id"] not in changed
-        )
+        return Journal(path, "pairs", {}, lambda record: record["id"], lambda record: record["id"] not in changed)
 
     with opened() as one:
         one.add({"id": 1})
@@ -121,6 +119,28 @@ def test_what_is_not_fresh_is_done_again_however_often_it_is_stopped(tmp_path):
         with opened() as two:
             assert two.missing([1, 2]) == [1]
         changed.clear()
+
+
+@pytest.mark.parametrize("name", ["pairs", None])
+def test_what_is_for_the_next_run_alone_is_not_in_the_file(tmp_path, name):
+    path = tmp_path / "out.json"
+    for _ in range(2):
+        with Journal(path, name, {}, lambda record: record["id"], lambda record: record.get("_seen") == 7) as one:
+            if one.missing([1]):
+                one.add({"id": 1, "_seen": 7})
+    with Journal(path, name, {}, lambda record: record["id"]) as one:
+        assert one.done[1]["_seen"] == 7
+        one.finish([1])
+    assert '"id": 1' in path.read_text()
+    assert "_seen" not in path.read_text()
+
+
+def test_a_journal_may_be_discarded(tmp_path):
+    path = tmp_path / "out.json"
+    with journal(path) as one:
+        one.add({"id": 1})
+        one.discard()
+    assert [name.name for name in tmp_path.iterdir() if name.name[0] != "."] == []
 
 
 @pytest.mark.parametrize("line", ["junk", "[1]", '{"model": "a"}\n3'])

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     from whatchanged.options import Options
 
     with as_files(*given) as pair:
-        record = compare_pair(pair.files, Options(**how), outputs) | pair.named
+        record = compare_pair(pair.files, Options(**how), outputs, pair.named)
     if options.json == "-":
         print(json.dumps(record, indent=2))
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ class Outputs:
     json : a file, or "-" for standard output.
     output : a picture of both with the regions boxed; `picture` is "both" or "after".
     mask : a picture that is white where something changed.
-    report : an HTML page.
+    report : an HTML page; `index` is the address of the page over all pairs.
     """
 
     json: str | None = None
@@ -35,6 +35,7 @@ class Outputs:
     picture: str | None = None
     mask: str | Path | None = None
     report: str | Path | None = None
+    index: str = ""
 
     def hold_apart(self, inputs: Sequence[str | Path]) -> None:
         """ValueError where a file would be overwritten that is read or that another option writes, or where the folder
@@ -64,8 +65,20 @@ def _real(path: str | Path) -> str:
     return os.path.realpath(path)
 
 
-def compare_pair(pair: tuple[str, str], how: Options, outputs: Outputs) -> dict[str, Any]:
-    """Compare two files, and write what is asked for; returns the record that the JSON holds."""
+def compare_pair(
+    pair: tuple[str, str],
+    how: Options,
+    outputs: Outputs,
+    named: dict[str, str] | None = None,
+    look: Callable[[Page, Difference], None] | None = None,
+) -> dict[str, Any]:
+    """Compare two files, and write what is asked for; returns the record that the JSON holds.
+
+    Parameters
+    ----------
+    named : what the record calls the files, as "before" and "after"; None: as they are given.
+    look : shown each page with what was found there.
+    """
     from whatchanged.documents import as_record, detect_pages
 
     drawn: dict[bool, list[Any]] = {True: [], False: []}  # pages that differ, and those that do not
@@ -83,9 +96,12 @@ def compare_pair(pair: tuple[str, str], how: Options, outputs: Outputs) -> dict[
                 masks.append(_white(difference))
             if outputs.report:
                 pages.append((page, difference))
+            if look:
+                look(page, difference)
             yield difference
 
-    record = {"before": pair[0], "after": pair[1]} | as_record(seen())
+    named = named or {"before": pair[0], "after": pair[1]}
+    record = named | as_record(seen())
     if outputs.output:
         _write_pictures(outputs.output, drawn[True] or drawn[False])
     if outputs.mask:
@@ -93,8 +109,9 @@ def compare_pair(pair: tuple[str, str], how: Options, outputs: Outputs) -> dict[
     if outputs.report:
         from whatchanged.report import report_page
 
-        title = f"{Path(pair[0]).name} and {Path(pair[1]).name}"
-        write_whole(outputs.report, report_page(title, pages, record, size=how.size).encode())
+        title = " and ".join(dict.fromkeys(Path(name).name for name in named.values()))
+        page = report_page(title, pages, record, index=outputs.index, size=how.size)
+        write_whole(outputs.report, page.encode())
     if outputs.json and outputs.json != "-":
         write_json(outputs.json, record)
     return record

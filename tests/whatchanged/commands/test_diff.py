@@ -156,7 +156,7 @@ def test_classic_methods_and_align(files, method, capsys):
         (["before.png", "broken.png"], "broken.png is"),
         (["before.png", "absent.png"], "absent.png does not exist"),
         (["before.png"], "give two image files"),
-        (["before.png", "after.png", "--pairs", "x"], "--pairs goes with --output-dir"),
+        (["before.png", "after.png", "--pairs", "x"], "--pairs goes without BEFORE and AFTER"),
         (["before.png", "after.png", "--output-dir", "x"], "--output-dir goes with --pairs"),
         (["before.png", "after.png", "--json", "nowhere/x.json"], "there is no folder nowhere, make it first"),
         (["before.png", "after.png", "--sensitivity", "0"], "sensitivity is 0.0"),
