@@ -59,6 +59,22 @@ class Item:
         """Those that there are."""
         return [file for file in (self.before, self.after) if file]
 
+    @property
+    def names(self) -> tuple[str | None, str | None]:
+        """What results call both; None for one that there is not."""
+        return self.before.name if self.before else None, self.after.name if self.after else None
+
+    def told(self, reason: str) -> str:
+        """A sentence about the files, by the names that results give them."""
+        for file in self.files:
+            reason = reason.replace(str(file.path), file.name)
+        return reason
+
+
+def lone(state: str, name: str, file: File, is_after: bool, note: str = "", error: str = "") -> Item:
+    """An item of one file, which lies before or after."""
+    return Item(state, name, None if is_after else file, file if is_after else None, note, error)
+
 
 @dataclass
 class Tree:
@@ -85,12 +101,12 @@ class Tree:
         """A file by its name below the root."""
         return File(self.root / name, os.path.join(self.called, name))
 
-    def left_out(self, side: str) -> list[Item]:
-        """What is no picture or could not be looked at; `side` is "before" or "after"."""
+    def left_out(self, is_after: bool = False) -> list[Item]:
+        """What is no picture or could not be looked at."""
         told = {name: ("", why) for name, why in self.others.items()}
         told |= {name: (why, "") for name, why in self.unseen.items() if name not in told}
         return [
-            Item("left out", printable(name), note=note, error=error, **{side: self._shown(name)})
+            lone("left out", printable(name), self._shown(name), is_after, note, error)
             for name, (error, note) in told.items()
         ]
 
@@ -134,21 +150,22 @@ def opened(source: str | Path, skip: Collection[str] = ()) -> Iterator[Tree]:
 
     source = Path(source)
     if source.is_dir():
-        yield listed(source, _told(source), skip)
+        yield listed(source, speakable(source), skip)
         return
     if not source.is_file():
         raise ValueError(f"{source} does not exist" if not source.exists() else f"{source} is no folder")
     with tempfile.TemporaryDirectory(prefix="whatchanged-") as folder:
         unpack(source, Path(folder))
         seen = source.stat()
-        tree = listed(Path(folder), _told(source))
+        tree = listed(Path(folder), speakable(source))
         for path in tree.files.values():  # they are as old as the archive: what is known of them stays so
             os.utime(path, ns=(seen.st_mtime_ns, seen.st_mtime_ns))
         yield tree
 
 
-def _told(source: Path) -> str:
-    return str(source).encode("utf-8", "backslashreplace").decode()
+def speakable(path: str | Path) -> str:
+    """A path as text that every file takes: bytes that are no UTF-8 are escaped."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def listed(root: Path, called: str, skip: Collection[str] = ()) -> Tree:
@@ -157,7 +174,8 @@ def listed(root: Path, called: str, skip: Collection[str] = ()) -> Tree:
     Hidden files and what systems put beside pictures do not count. Links are followed, but not into a folder that they
     lie in.
     """
-    tree, waiting = Tree(root, called), [("", (os.path.realpath(root),))]
+    tree = Tree(root, called)
+    waiting: list[tuple[str, tuple[str, ...]]] = [("", (os.path.realpath(root),))]
     while waiting:  # no recursion: folders may be nested deeper than Python calls
         folder, above = waiting.pop()
         try:

@@ -35,14 +35,14 @@ class Role:
 
 
 @dataclass(frozen=True)
-class Matched:
+class Sorted:
     """Pairs (before, after), sorted; and the others, each with the reason and whether its name asked for a partner."""
 
     pairs: list[tuple[str, str]]
     alone: dict[str, tuple[str, bool]]
 
 
-def by_rules(names: Collection[str], folders: Collection[str]) -> Matched:
+def by_rules(names: Collection[str], folders: Collection[str]) -> Sorted:
     """Pairs by the usual names.
 
     Parameters
@@ -59,7 +59,7 @@ def by_rules(names: Collection[str], folders: Collection[str]) -> Matched:
     return _matched({name: roles(name) for name in names}, f"matches no rule, as {_RULES}")
 
 
-def by_pattern(names: Collection[str], before: str, after: str) -> Matched:
+def by_pattern(names: Collection[str], before: str, after: str) -> Sorted:
     """Pairs by two patterns, as "{id}_temp" and "{id}_test" or "{id}/old.png" and "{id}/new.png".
 
     What stands in braces may be anything, and the same in both names of a pair; capitals do not matter. A pattern holds
@@ -166,7 +166,7 @@ def _pattern(text: str) -> _Pattern:
     return _Pattern(text, fields, re.compile(expression, re.I | re.S), any_ending=not PurePosixPath(text).suffix)
 
 
-def _matched(roles: dict[str, list[Role]], no_rule: str) -> Matched:
+def _matched(roles: dict[str, list[Role]], no_rule: str) -> Sorted:
     by_key: dict[tuple[str, ...], tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
     for name, several in roles.items():
         for role in several:
@@ -191,7 +191,7 @@ def _matched(roles: dict[str, list[Role]], no_rule: str) -> Matched:
         else:
             also = other_endings(name, several)
             alone[name] = f"its name {no_rule}{also}", bool(also)
-    return Matched(pairs, alone)
+    return Sorted(pairs, alone)
 
 
 def _several(name: str, partners: dict[str, set[str]]) -> str:

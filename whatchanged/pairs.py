@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from whatchanged.listing import File, Item, Tree, is_packed, opened
-from whatchanged.naming import Matched, by_pattern, by_rules
+from whatchanged.listing import File, Item, Tree, is_packed, lone, opened, speakable
+from whatchanged.naming import by_pattern, by_rules
 from whatchanged.tables import read_rows
 
 T = TypeVar("T")
@@ -46,9 +46,7 @@ def find_pairs(source: str | Path, pattern: Pattern | None = None) -> list[tuple
 
 
 @contextmanager
-def searched(
-    source: str | Path, pattern: Pattern | None = None, skip: Collection[str] = ()
-) -> Iterator[list[Item]]:
+def searched(source: str | Path, pattern: Pattern | None = None, skip: Collection[str] = ()) -> Iterator[list[Item]]:
     """The pairs that `find_pairs` finds, and each other file with the reason why it is in none.
 
     Parameters
@@ -88,23 +86,19 @@ def _hold_any(source: str | Path, items: list[Item], pattern: Pattern | None) ->
 
 
 def _in_tree(tree: Tree, pattern: Pattern | None) -> list[Item]:
-    found: Matched = by_pattern(tree.files, *pattern) if pattern else by_rules(tree.files, tree.folders)
+    found = by_pattern(tree.files, *pattern) if pattern else by_rules(tree.files, tree.folders)
     items = [Item("compared", before, tree.file(before), tree.file(after)) for before, after in found.pairs]
     for name, (why, wanted) in found.alone.items():
-        file = tree.file(name)
-        items.append(Item("left out", name, file, note="" if wanted else why, error=why if wanted else ""))
-    return sorted([*items, *tree.left_out("before")], key=lambda item: item.name)
+        items.append(lone("left out", name, tree.file(name), False, "" if wanted else why, why if wanted else ""))
+    return sorted([*items, *tree.left_out()], key=lambda item: item.name)
 
 
 def _in_csv(path: Path) -> Iterator[Item]:
-    for line, before, after in read_rows(path):
-        files = [File(path.parent / name, str(path.parent / name)) if name else None for name in (before, after)]
-        if all(files):
-            yield Item("compared", before, *files)
-        else:
-            yield Item(
-                "left out", before or after, *files, error=f"{path}, line {line}: give both a before and an after image"
-            )
+    for line, *names in read_rows(path):
+        before, after = (File(path.parent / name, speakable(path.parent / name)) if name else None for name in names)
+        both = before is not None and after is not None
+        error = "" if both else f"{path}, line {line}: give both a before and an after image"
+        yield Item("compared" if both else "left out", names[0] or names[1], before, after, error=error)
 
 
 def each(items: Iterable[T], do: Callable[[T], Result]) -> Iterator[tuple[T, Result | None, str]]:

@@ -11,13 +11,13 @@ from hashlib import blake2b
 from itertools import product
 from pathlib import Path, PurePosixPath
 
-from whatchanged.listing import Item, Tree, is_packed, is_tree, opened
+from whatchanged.listing import Item, Tree, is_packed, is_tree, lone, opened
 
 _BLOCK = 1 << 20
 
 
 @contextmanager
-def paired(before: str | Path, after: str | Path) -> Iterator[list[Item]]:
+def in_both(before: str | Path, after: str | Path) -> Iterator[list[Item]]:
     """Every file of two folders or archives in exactly one item, sorted by name; archives are unpacked meanwhile.
 
     A file goes with that of the same name below the other one. The rest is added, removed, or renamed where the content
@@ -46,8 +46,8 @@ def paired(before: str | Path, after: str | Path) -> Iterator[list[Item]]:
 
 def _laid_together(before: Tree, after: Tree) -> tuple[Tree, Tree]:
     """Archives often hold one folder with all the rest, under a name of its own: then it is that which is compared."""
-    choices = [(tree, *_only_folder(tree)) for tree in (before, after)]
-    return max(product(*choices), key=lambda pair: len(pair[0].files.keys() & pair[1].files.keys()))
+    choices = product((before, *_only_folder(before)), (after, *_only_folder(after)))
+    return max(choices, key=lambda pair: len(pair[0].files.keys() & pair[1].files.keys()))
 
 
 def _only_folder(tree: Tree) -> list[Tree]:
@@ -58,26 +58,21 @@ def _only_folder(tree: Tree) -> list[Tree]:
 
 
 def _items(before: Tree, after: Tree) -> Iterable[Item]:
-    yield from before.left_out("before")
-    yield from after.left_out("after")
+    yield from before.left_out()
+    yield from after.left_out(is_after=True)
     both = before.files.keys() & after.files.keys()
     for name in both:
         yield Item("compared", name, before.file(name), after.file(name))
     gone: dict[str, Item] = {}
     come: dict[str, Item] = {}
-    for tree, other, side, state, told in (
-        (before, after, "before", "removed", gone),
-        (after, before, "after", "added", come),
-    ):
-        note = _alike(other)
-        for name in tree.files:
-            if name in both:
-                continue
+    for is_after, tree, other, told in ((False, before, after, gone), (True, after, before, come)):
+        alike = _alike(other)
+        for name in sorted(tree.files.keys() - both):
             file = tree.file(name)
             if reason := _not_known(name, file.path, other):
-                yield Item("left out", name, error=reason, **{side: file})
+                yield lone("left out", name, file, is_after, error=reason)
             else:
-                told[name] = Item(state, name, note=note(name), **{side: file})
+                told[name] = lone("added" if is_after else "removed", name, file, is_after, alike(name))
     for old, new in _renamed(gone, come):
         first, second = gone.pop(old), come.pop(new).after
         note = first.note if second and first.note.startswith(second.name) else ""

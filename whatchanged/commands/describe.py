@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import Any
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from whatchanged.commands.status import TROUBLE, count
 from whatchanged.progress import waiting
+
+if TYPE_CHECKING:
+    from whatchanged.listing import Item
 
 
 def add(commands: Any) -> None:
@@ -27,8 +31,8 @@ def add(commands: Any) -> None:
     describe.add_argument(
         "--input-dir",
         metavar="PAIRS",
-        help="a folder with x_before.png and x_after.png, x.png and x_2.png, or before/x.png and after/x.png; or a CSV"
-        " file with the columns before,after",
+        help="a folder or an archive with x_before.png and x_after.png, x.png and x_2.png, or before/x.png and"
+        " after/x.png; or a CSV file with the columns before,after",
     )
     describe.add_argument("--output-file", metavar="JSON", help="with --input-dir: the captions go here")
     describe.add_argument("--num-beams", type=int, default=1, metavar="N", help="beam search over N beginnings (1)")
@@ -65,22 +69,39 @@ def _describer(options: argparse.Namespace) -> Callable[..., str]:
 
 
 def _describe_many(options: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
-    from whatchanged.images import read_image
     from whatchanged.journal import Journal
-    from whatchanged.pairs import each, find_pairs
+    from whatchanged.pairs import searched
 
-    pairs = [(str(before), str(after)) for before, after in find_pairs(options.input_dir)]
     about = {"model": str(options.model_path), "num_beams": options.num_beams, "max_new_tokens": options.max_new_tokens}
-    with Journal(options.output_file, "pairs", about, key=lambda one: (one["before"], one["after"])) as journal:
-        missing = journal.missing(pairs)
-        describe = _describer(options) if missing else str  # never called where nothing is missing
-        bar = tqdm(missing, unit="pair", disable=None)
-        for (before, after), caption, reason in each(bar, lambda pair: describe(*map(read_image, pair))):
-            journal.add({"before": before, "after": after, "caption": caption or "", "error": reason})
-        journal.finish(pairs)
+    with searched(options.input_dir, skip=[os.path.realpath(options.output_file)]) as items:
+        pairs = {item.names: item for item in items if item.state == "compared" or item.error}
+        with Journal(options.output_file, "pairs", about, key=lambda one: (one["before"], one["after"])) as journal:
+            missing = [pairs[names] for names in journal.missing(list(pairs))]
+            for record in _captions(missing, options):
+                journal.add(record)
+            journal.finish(list(pairs))
     bad = sum(bool(journal.done[pair]["error"]) for pair in pairs)
     earlier = f" ({len(pairs) - len(missing)} by an earlier run)" if len(missing) < len(pairs) else ""
     print(f"{count(len(pairs), 'pair')}: {len(pairs) - bad} described{earlier}, {bad} bad")
     return TROUBLE if bad else 0
+
+
+def _captions(items: Sequence[Item], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The record of each pair, or why it has none."""
+    from tqdm import tqdm
+
+    from whatchanged.images import read_image
+    from whatchanged.pairs import each
+
+    if not items:
+        return
+    describe = _describer(options)
+
+    def caption(item: Item) -> str:
+        if item.error:
+            raise ValueError(item.error)
+        return describe(*(read_image(file.path) for file in item.files))
+
+    for item, said, reason in each(tqdm(items, unit="pair", disable=None), caption):
+        before, after = item.names
+        yield {"before": before, "after": after, "caption": said or "", "error": item.told(reason)}

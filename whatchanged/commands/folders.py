@@ -19,7 +19,7 @@ from whatchanged.commands.cluster import run_cluster
 from whatchanged.commands.limits import limit
 from whatchanged.commands.outputs import Outputs, compare_pair
 from whatchanged.commands.places import Places
-from whatchanged.commands.results import Entries, Small, Tally, line, named, record_of
+from whatchanged.commands.results import Entries, Small, Tally, named, record_of, told_line
 from whatchanged.files import write_json, write_whole
 
 if TYPE_CHECKING:
@@ -117,10 +117,10 @@ def _items(options: argparse.Namespace, places: Places) -> Iterator[Sequence[Ite
         with searched(options.pairs, options.pair_pattern, places.written) as items:
             yield items
     else:
-        from whatchanged.trees import paired
+        from whatchanged.trees import in_both
 
         places.hold_outside(options.before, options.after)
-        with paired(options.before, options.after) as items:
+        with in_both(options.before, options.after) as items:
             yield items
 
 
@@ -133,15 +133,14 @@ def _compared(items: Sequence[Item], run: _Run, options: argparse.Namespace, pla
         kept = places.journal(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="whatchanged-"))))
         places.make()
         journal = stack.enter_context(Journal(kept, None, run.about, _key, run.is_fresh))
-        order = [run.key_of(item) for item in items]
         missing = set(journal.missing(list(run.planned)))
         for record in run.records([run.planned[key] for key in run.planned if key in missing]):
             journal.add(record)
         for item in items:
             if item.state != "compared":
                 journal.add(run.alone(item))
-        records = [journal.done[key] for key in order]
-        tally.earlier = sum(item.state == "compared" and run.key_of(item) not in missing for item in items)
+        records = [journal.done[item.names] for item in items]
+        tally.earlier = sum(item.state == "compared" and item.names not in missing for item in items)
         for record in records:
             tally.add(record)
         if options.report:
@@ -156,7 +155,7 @@ def _compared(items: Sequence[Item], run: _Run, options: argparse.Namespace, pla
             else:
                 write_json(options.json, whole)
         if options.output_dir:
-            journal.finish(order)
+            journal.finish([item.names for item in items])
         else:
             journal.discard()
     if options.json != "-":
@@ -171,9 +170,7 @@ def _key(record: dict[str, Any]) -> Key:
 class _Run:
     """What one run does with its items."""
 
-    def __init__(
-        self, items: Sequence[Item], every: Options, options: argparse.Namespace, places: Places
-    ) -> None:
+    def __init__(self, items: Sequence[Item], every: Options, options: argparse.Namespace, places: Places) -> None:
         self.every, self.options, self.places = every, options, places
         self.quiet = bool(options.json or options.report or options.output_dir)
         self.about = json.loads(json.dumps(asdict(every) | {"picture": options.picture}))
@@ -181,7 +178,7 @@ class _Run:
         self.stems: dict[Key, str] = {}
         digits = len(str(len(items)))
         for number, item in enumerate(items, start=1):
-            key = self.key_of(item)
+            key = item.names
             if item.state == "compared" and key not in self.planned:
                 stem = re.sub(r"[^\w.\- ]", "_", Path(item.name).stem)[:60]
                 self.planned[key], self.stems[key] = item, f"{number:0{digits}d}_{stem}"
@@ -190,10 +187,6 @@ class _Run:
     def written(self) -> Iterator[Path]:
         """The files of all pairs."""
         return (path for item in self.planned.values() for path in self._outputs(item) if path)
-
-    @staticmethod
-    def key_of(item: Item) -> Key:
-        return tuple(file.name if file else None for file in (item.before, item.after))  # type: ignore[return-value]
 
     def is_fresh(self, record: dict[str, Any]) -> bool:
         """Whether an earlier record is of the same files, and what it wrote is there."""
@@ -215,16 +208,14 @@ class _Run:
 
         bar = tqdm(items, unit="pair", disable=None)
         for item, record, reason in each(bar, self._one):
-            for file in item.files:
-                reason = reason.replace(str(file.path), file.name)
-            told = {"name": item.name, "state": "compared"}
-            record = record or {**named(item), "method": self.every.method, **told, "error": reason}
+            if record is None:
+                told = {"name": item.name, "state": "compared", "error": item.told(reason)}
+                record = {**named(item), "method": self.every.method, **told} | self._small(item)
             if not self.quiet and (record.get("error") or record["regions"]):
-                bar.write(line(record), file=sys.stdout)
+                bar.write(told_line(record), file=sys.stdout)
             yield record
 
     def _one(self, item: Item) -> dict[str, Any]:
-        assert item.before and item.after  # a pair has both
         seen, small = self._seen(item), Small()
         picture, page = self._outputs(item)
         outputs = Outputs(
@@ -233,8 +224,8 @@ class _Run:
             report=page,
             index=quote(f"../{self.places.report.name}") if self.places.report else "",
         )
-        files = (str(item.before.path), str(item.after.path))
-        record = compare_pair(files, self.every, outputs, named(item), small.look if page else None)
+        before, after = (str(file.path) for file in item.files)
+        record = compare_pair((before, after), self.every, outputs, named(item), small.look if page else None)
         kept = {"_picture": picture and picture.name, "_page": page and page.name, "_small": small.packed()}
         return record | {"name": item.name, "state": "compared", "_seen": seen} | (kept if picture or page else {})
 
@@ -242,15 +233,19 @@ class _Run:
         """The record of what is compared with nothing."""
         record = record_of(item)
         if not self.quiet:
-            print(line(record))
-        if self.places.report and item.state != "left out":
-            small = Small()
-            small.read(item)
-            record["_small"] = small.packed()
-        return record
+            print(told_line(record))
+        return record | (self._small(item) if item.state != "left out" else {})
+
+    def _small(self, item: Item) -> dict[str, Any]:
+        """Small pictures of files that are not compared, for the page over all."""
+        if not self.places.report:
+            return {}
+        small = Small()
+        small.read(item)
+        return {"_small": small.packed()}
 
     def _outputs(self, item: Item) -> tuple[Path | None, Path | None]:
-        stem = self.stems[self.key_of(item)]
+        stem = self.stems[item.names]
         places = self.places
         return (
             places.folder / f"{stem}.png" if places.folder else None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from whatchanged.listing import Item
 
-RESULTS = "results.jsonl"
+RECORDS = "results.jsonl"
 
 
 class Places:
@@ -18,7 +18,7 @@ class Places:
 
     Parameters
     ----------
-    folder : gets a picture a pair and `RESULTS`; None: no such.
+    folder : gets a picture a pair and `RECORDS`; None: no such.
     json, report : files; None: none.
 
     Attributes
@@ -50,7 +50,7 @@ class Places:
         for option, place in (("--output-dir", self.folder), ("--report", self.pages if self.report else None)):
             if place and os.path.lexists(place) and not place.is_dir():
                 raise ValueError(f"{option}: {place} is to be a folder, and a file is called so: choose another name")
-        files = [path for path in (self.json, self.report, self.folder and self.folder / RESULTS) if path]
+        files = [path for path in (self.json, self.report, self.folder and self.folder / RECORDS) if path]
         if len({os.path.realpath(path) for path in files}) < len(files):
             raise ValueError("--json, --report and --output-dir would write the same file: give two names")
         folders = [place for place in (self.folder, self.pages if self.report else None) if place]
@@ -67,11 +67,11 @@ class Places:
     def journal(self, otherwise: Path) -> Path:
         """The file beside which the journal lies: it goes on where something is written, else in a folder for now."""
         if self.folder:
-            return self.folder / RESULTS
+            return self.folder / RECORDS
         for path in (self.json, self.report):
             if path and str(path.parent) not in ("/dev", "/dev/fd") and (path.is_file() or not path.exists()):
                 return path
-        return otherwise / RESULTS
+        return otherwise / RECORDS
 
     def hold_outside(self, *sources: str) -> None:
         """ValueError where something would be written into one of two folders, which then would be compared."""
@@ -106,4 +106,6 @@ class Places:
 def _is_ours(place: Path) -> bool:
     """Whether an earlier run wrote there, or nobody did."""
     names = os.listdir(place)
-    return not names or any(RESULTS in name for name in names) or all(name.endswith((".html", ".part")) for name in names)
+    return (
+        not names or any(RECORDS in name for name in names) or all(name.endswith((".html", ".part")) for name in names)
+    )

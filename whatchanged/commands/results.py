@@ -26,15 +26,14 @@ _ALONE = ("added", "removed", "renamed", "left out")
 
 def named(item: Item) -> dict[str, str]:
     """The files of a pair, as records call them."""
-    assert item.before and item.after  # both are there
-    return {"before": item.before.name, "after": item.after.name}
+    before, after = item.names
+    return {"before": before or "", "after": after or ""}
 
 
 def record_of(item: Item) -> dict[str, Any]:
     """The record of what is compared with nothing."""
     record: dict[str, Any] = {
-        "before": item.before.name if item.before else None,
-        "after": item.after.name if item.after else None,
+        **dict(zip(("before", "after"), item.names, strict=True)),
         "name": item.name,
         "state": item.state,
         "note": item.note,
@@ -85,7 +84,7 @@ class Tally:
         return pairs | {one: self.states[one] for one in _ALONE}
 
 
-def line(record: dict[str, Any]) -> str:
+def told_line(record: dict[str, Any]) -> str:
     """A record to read, in one line."""
     from whatchanged.listing import printable
     from whatchanged.regions import rounded_down
@@ -134,12 +133,13 @@ class Small:
 def _packed(picture: np.ndarray | None) -> str | None:
     import cv2
 
-    from whatchanged.report import thumbnail
+    from whatchanged.embedded import thumbnail
 
     if picture is None:
         return None
     small = thumbnail(picture)
-    return base64.b64encode(cv2.imencode(".webp", small[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, 85])[1]).decode()
+    data = cv2.imencode(".webp", small[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, 85])[1].tobytes()
+    return base64.b64encode(data).decode()
 
 
 def _unpacked(packed: str | None) -> np.ndarray | None:
@@ -149,7 +149,7 @@ def _unpacked(packed: str | None) -> np.ndarray | None:
     if packed is None:
         return None
     data = np.frombuffer(base64.b64decode(packed), np.uint8)
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    return np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1])
 
 
 class Entries(Sequence["Entry"]):
