@@ -210,9 +210,8 @@ def _enter(tree: Tree, name: str, entry: os.DirEntry[str], above: tuple[str, ...
         return ""
     try:
         is_folder = entry.is_dir()
-    except OSError as error:  # a link to itself
-        tree.unseen[name] = f"the link leads nowhere: {error.strerror}"
-        return ""
+    except OSError:  # a link to itself
+        is_folder = False
     if is_folder:
         real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(above[-1], entry.name)
         if real in above:

@@ -57,8 +57,9 @@ def _decoded(path: Path) -> str:
     data = path.read_bytes()
     encoding = next((name for mark, name in _BY_MARK if data.startswith(mark)), None)
     if encoding is None and b"\0" in data[:200]:
-        zeros = [data[:200][start::2].count(0) for start in (0, 1)]
-        encoding = "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+        high, low = (data[:200][start::2].count(0) for start in (0, 1))
+        if max(high, low) > len(data[:200]) / 4:  # most of a head's letters have one
+            encoding = "utf-16-be" if high > low else "utf-16-le"
     for name in [encoding] if encoding else ["utf-8", "cp1252"]:
         try:
             text = data.decode(name)
