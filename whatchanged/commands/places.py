@@ -92,7 +92,7 @@ class Places:
             if real == inside:
                 raise ValueError(f"{place} holds the pairs themselves: choose another folder to write to")
             if real.startswith(os.path.join(inside, "")) and not _is_ours(place):
-                raise ValueError(f"{place} lies in {source} and holds other files: choose another folder to write to")
+                raise ValueError(f"{place} lies in {source} and holds pictures: choose another folder to write to")
 
     def hold_apart(self, items: Sequence[Item], others: Iterable[str | None], written: Iterable[Path] = ()) -> None:
         """ValueError where a file that is read would be overwritten, also by one of those that are `written`."""
@@ -104,8 +104,9 @@ class Places:
 
 
 def _is_ours(place: Path) -> bool:
-    """Whether an earlier run wrote there, or nobody did."""
-    names = os.listdir(place)
-    return (
-        not names or any(RECORDS in name for name in names) or all(name.endswith((".html", ".part")) for name in names)
-    )
+    """Whether an earlier run wrote there, or no picture lies there."""
+    from whatchanged.listing import PICTURES
+
+    if any(RECORDS in name for name in os.listdir(place)):
+        return True
+    return not any(Path(name).suffix.lower() in PICTURES for _, _, names in os.walk(place) for name in names)

@@ -22,9 +22,10 @@ from whatchanged.documents import as_record, detect_pages
 from whatchanged.extras import needed
 from whatchanged.formats import ImageError
 from whatchanged.images import shrink
+from whatchanged.listing import Item
 from whatchanged.options import Options
 from whatchanged.pages import Page
-from whatchanged.pairs import each, find_pairs
+from whatchanged.pairs import each, searched
 from whatchanged.regions import Difference, rounded_down
 
 LARGEST = 25_000_000
@@ -178,31 +179,37 @@ def lay_out(files: list[str | Path], folder: Path) -> Path:
 
 
 def batch(folder: Path, settings: Settings, models: Models) -> Iterator[tuple[int, dict[str, Any], str]]:
-    """Compare all pairs of a folder.
+    """Compare all pairs of a folder; what is in no pair has its reason.
 
     Yields
     ------
     count, record, thumbnails : how many pairs there are; what is known of the next one, with the names of `COLUMNS`
         and its "boxes", and all that is "found" there; HTML of both pictures.
     """
-    pairs = find_pairs(folder)
-    if len(pairs) > MAX_PAIRS:
-        raise ValueError(f"these are {len(pairs)} pairs: at most {MAX_PAIRS}; `whatchanged diff --pairs` takes more")
+    with searched(folder) as items:
+        count = sum(item.state == "compared" for item in items)
+    if count > MAX_PAIRS:
+        raise ValueError(f"these are {count} pairs: at most {MAX_PAIRS}; `whatchanged diff --pairs` takes more")
 
-    def one(paths: tuple[Path, Path]) -> tuple[dict[str, Any], str]:
-        seen = see(*paths, settings, models)
+    def one(item: Item) -> tuple[dict[str, Any], str]:
+        if item.state != "compared":
+            raise ValueError(item.error or item.note)
+        before, after = (file.path for file in item.files)
+        seen = see(before, after, settings, models)
         found = seen.record["regions"]
         record: dict[str, Any] = {"similarity": rounded_down(seen.record["similarity"], 4), "regions": len(found)}
         record |= {"kind": seen.record["kind"], "note": seen.record["note"]}
         record |= {"words": describe(seen, settings, models)[0]}
         record |= {"boxes": [[one[name] for name in ("x", "y", "width", "height")] for one in found], "found": found}
         drawn = drawing.draw_regions(seen.before, seen.after, seen.found)
-        return record, _thumbnail(drawn, " and ".join(path.name for path in paths))
+        return record, _thumbnail(drawn, f"{before.name} and {after.name}")
 
-    for number, (paths, done, reason) in enumerate(each(pairs, one), start=1):
+    for number, (item, done, reason) in enumerate(each(items, one), start=1):
         known, thumbnails = done or ({"error": reason}, "")
-        record = dict.fromkeys(COLUMNS, "") | {"number": number, "before": paths[0].name, "after": paths[1].name}
-        yield len(pairs), record | known, thumbnails
+        names = {"before": item.before, "after": item.after}
+        record = dict.fromkeys(COLUMNS, "") | {"number": number}
+        record |= {which: file.path.name if file else "" for which, file in names.items()}
+        yield len(items), record | known, thumbnails
 
 
 def _thumbnail(picture: np.ndarray, alt: str) -> str:

@@ -8,6 +8,7 @@ import shutil
 import time
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 from support import save_picture
@@ -16,6 +17,7 @@ from whatchanged.__main__ import main
 from whatchanged.commands import folders
 from whatchanged.images import read_image
 
+SCHEMA = json.loads((Path(folders.__file__).parents[1] / "result.schema.json").read_text())
 GROUND = np.full((16, 24, 3), 200, np.uint8)
 
 
@@ -121,6 +123,10 @@ def test_every_file_is_in_one_record(two, capsys):
     assert whole["results"] == records
     counts = {"pairs": 3, "differ": 1, "same": 1, "bad": 1, "added": 1, "removed": 1, "renamed": 1, "left out": 1}
     assert whole["summary"] == counts
+    for record in records:
+        jsonschema.validate(record, SCHEMA)
+    without = {name: value for name, value in records[1].items() if name != "note"}
+    assert not jsonschema.Draft202012Validator(SCHEMA).is_valid(without)
     assert [(one["state"], one["before"], one["after"]) for one in records] == [
         ("compared", "old/broken.png", "new/broken.png"),
         ("added", None, "new/come.png"),
@@ -187,7 +193,7 @@ def test_archives_are_as_folders(two, capsys):
         (["--pairs", "pairs.csv", "--json", "pairs.csv"], "pairs.csv would be overwritten"),
         (["--pairs", "pairs.csv", "--output-dir", "."], "1_x.png would be overwritten"),
         (["--pairs", "pairs", "--output-dir", "pairs"], "pairs holds the pairs themselves"),
-        (["--pairs", "pairs", "--output-dir", "pairs/after"], "pairs/after lies in pairs and holds other files"),
+        (["--pairs", "pairs", "--output-dir", "pairs/after"], "pairs/after lies in pairs and holds pictures"),
         (["old", "new", "--mask", "m.png", "--json", "m.png"], "m.png would be overwritten"),
     ],
 )

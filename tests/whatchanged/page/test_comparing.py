@@ -173,6 +173,11 @@ def test_many_pairs(pair, tmp_path, monkeypatch):
     assert [record["regions"] for record in records] == [3, 0, ""]
     assert [record["kind"] for record in records] == [detect(pair.before, pair.after).kind, "exact", ""]
     assert records[2]["error"] == "c.png is not an image that can be read"
+    save(tmp_path / "alone.png", pair.before)
+    *_, (_, alone, _) = sorted(
+        comparing.batch(tmp_path, Settings(), NO_MODELS), key=lambda row: row[1]["before"] == "alone.png"
+    )
+    assert alone["error"].startswith("its name matches no rule")
     page = comparing.table(rows)
     assert page.count("<img") == 2
     assert page.count('alt="') == 2
