@@ -6,24 +6,14 @@ import contextlib
 import importlib
 import io
 import math
-import shutil
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from helpers.runtime import ROOT
-from whatchanged.devices import quiet_stderr
-from whatchanged.files import write_whole
+from helpers.evaluation.java import JavaFailed, JavaMissing, java_version, meteor, spice, tokenized
 
 METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "METEOR", "CIDEr-D", "SPICE")
-_SPICE_JARS = ("stanford-corenlp-3.6.0.jar", "stanford-corenlp-3.6.0-models.jar")
-
-
-class JavaMissing(RuntimeError):
-    """The scorers need Java, and there is none."""
 
 
 class Scores(dict):
@@ -47,12 +37,13 @@ def score(
 ) -> Scores:
     """Score captions as COCO does [1]_: Stanford's tokenizer, then BLEU, ROUGE-L, METEOR, CIDEr-D and SPICE.
 
-    The code is pycocoevalcap's, called as it is; its "CIDEr" is CIDEr-D. CIDEr-D weighs words by how rare they are in
-    the references given, so it depends on the whole set; with one pair it is 0.
+    The code is pycocoevalcap's, and so are the Java programs; its "CIDEr" is CIDEr-D. CIDEr-D weighs words by how rare
+    they are in the references given, so it depends on the whole set; with one pair it is 0.
 
     Parameters
     ----------
-    references : name of a pair -> all its references, at least one.
+    references : name of a pair -> all its references, at least one. One may be an empty sentence, as published files
+        hold some.
     candidates : the same names -> the caption to judge. It may be empty.
     metrics : which of `METRICS`.
 
@@ -64,7 +55,7 @@ def score(
     Raises
     ------
     JavaMissing
-        There is no Java: nothing can be computed as it is meant to be.
+        There is no Java, or none that runs: nothing can be computed as it is meant to be.
     ValueError
         The names differ, a pair has no reference, or there is no such metric.
 
@@ -73,33 +64,22 @@ def score(
     .. [1] Chen et al., Microsoft COCO Captions: Data Collection and Evaluation Server, 2015.
     """
     _hold(references, candidates, metrics)
-    require_java()
-    names = list(candidates)
+    java_version()
+    truth, given = _tokens({name: references[name] for name in candidates}, candidates)
     found = Scores()
-    with quiet_stderr(), contextlib.redirect_stdout(io.StringIO()):
-        truth = _tokenized({name: references[name] for name in names})
-        given = _tokenized({name: [candidates[name]] for name in names})
+    with contextlib.redirect_stdout(io.StringIO()):
         for own, run in _SCORERS.items():
             if not set(own) & set(metrics):
                 continue
             try:
                 values, each = run(truth, given)
-            except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            except (OSError, JavaFailed) as error:
                 found.absent |= {name: str(error) for name in own if name in metrics}
                 continue
             for name, value, one in zip(own, values, each, strict=True):
                 if name in metrics:
                     found[name], found.each[name] = float(value), np.asarray(one, float)
     return found
-
-
-def require_java() -> None:
-    """Raise `JavaMissing` where no Java can be run."""
-    if shutil.which("java") is None:
-        raise JavaMissing(
-            "the caption metrics need Java 8 or newer and there is no `java` on the path: install one, as Debian's"
-            " default-jre-headless"
-        )
 
 
 def _hold(references: Mapping, candidates: Mapping, metrics: Sequence[str]) -> None:
@@ -111,18 +91,17 @@ def _hold(references: Mapping, candidates: Mapping, metrics: Sequence[str]) -> N
         where = "there are no candidates" if not odd else f"{odd[0]!r} is in one of references and candidates only"
         raise ValueError(f"{where}: give both the same names, at least one")
     for name, given in references.items():
-        if isinstance(given, str) or not any(one.strip() for one in given):
+        if isinstance(given, str) or not given:
             raise ValueError(f"{name!r} has the references {given!r}: give a list with at least one sentence")
 
 
-def _tokenized(captions: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Lower-case tokens without punctuation, joined by spaces. The tokenizer keeps captions apart by lines."""
-    from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
-
-    plain = {
-        name: [" ".join(one.replace("|||", " ").split()) or "." for one in given] for name, given in captions.items()
-    }
-    return PTBTokenizer().tokenize({name: [{"caption": one} for one in given] for name, given in plain.items()})
+def _tokens(references: Mapping[str, Sequence[str]], candidates: Mapping[str, str]) -> tuple[dict, dict]:
+    """References and candidates as tokens, by one run of the tokenizer."""
+    try:
+        both = tokenized({name: [candidates[name], *given] for name, given in references.items()})
+    except JavaFailed as error:
+        raise JavaMissing(f"the caption metrics need a Java that runs: {error}") from error
+    return {name: own[1:] for name, own in both.items()}, {name: own[:1] for name, own in both.items()}
 
 
 def _scorer(module: str, name: str, *options: Any) -> Callable[[dict, dict], tuple[list, list]]:
@@ -136,34 +115,12 @@ def _scorer(module: str, name: str, *options: Any) -> Callable[[dict, dict], tup
     return run
 
 
-def _spice(truth: dict, given: dict) -> tuple[list, list]:
-    from pycocoevalcap.spice import spice
-
-    _place_spice_models(Path(spice.__file__).parent / "lib", ROOT / "data" / "spice-models")
-    value, each = spice.Spice().compute_score(truth, given)
-    by_name = dict(zip(sorted(given), each, strict=True))
-    return [value], [[by_name[name]["All"]["f"] for name in given]]
-
-
-def _place_spice_models(library: Path, downloaded: Path) -> None:
-    """SPICE reads its models beside its own code: put them there, if they were downloaded."""
-    for jar in _SPICE_JARS:
-        if not (library / jar).is_file():
-            source = next(iter(downloaded.rglob(jar)), None) if downloaded.is_dir() else None
-            if source is None:
-                raise RuntimeError(
-                    f"SPICE needs {jar} of Stanford CoreNLP, which is not here: python download_and_unzip.py"
-                    " spice-models fetches it"
-                )
-            write_whole(library / jar, source.read_bytes())
-
-
 _SCORERS: dict[tuple[str, ...], Callable[[dict, dict], tuple[list, list]]] = {
     ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"): _scorer("bleu.bleu", "Bleu", 4),
     ("ROUGE-L",): _scorer("rouge.rouge", "Rouge"),
-    ("METEOR",): _scorer("meteor.meteor", "Meteor"),
+    ("METEOR",): meteor,
     ("CIDEr-D",): _scorer("cider.cider", "Cider"),
-    ("SPICE",): _spice,
+    ("SPICE",): spice,
 }
 
 

@@ -90,32 +90,13 @@ def test_odd_captions_do_not_shift_the_others(capfd):
 
 @pytest.mark.process
 @java
-def test_spice_without_its_models_is_absent_and_the_rest_is_there(monkeypatch, tmp_path):
-    def nowhere(library, downloaded, place=captioning._place_spice_models):
-        place(tmp_path / "lib", tmp_path / "none")
-
-    monkeypatch.setattr(captioning, "_place_spice_models", nowhere)
-    found = captioning.score(*generated(3), metrics=["BLEU-1", "SPICE"])
-    assert list(found) == ["BLEU-1"]
-    assert "python download_and_unzip.py spice-models" in found.absent["SPICE"]
-
-
-def test_models_that_were_downloaded_are_put_beside_spice(tmp_path):
-    library, downloaded = tmp_path / "lib", tmp_path / "spice-models" / "stanford"
-    library.mkdir()
-    downloaded.mkdir(parents=True)
-    for jar in captioning._SPICE_JARS:
-        (downloaded / jar).write_bytes(jar.encode())
-    captioning._place_spice_models(library, tmp_path / "spice-models")
-    assert {path.name: path.read_bytes().decode() for path in library.iterdir()} == {
-        j: j for j in captioning._SPICE_JARS
-    }
-
-
-def test_without_java_one_sentence_says_so(monkeypatch):
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(captioning.JavaMissing, match="need Java 8 or newer and there is no `java`"):
-        captioning.score(*generated(2))
+def test_empty_references_are_scored_as_the_package_scores_them():
+    """Published files hold some: one among others, and the only one."""
+    references = {"a": ["the red ball is gone", ""], "b": [""], "c": ["a dog runs"], "d": [" ", "\n"]}
+    candidates = {"a": "the red ball is gone", "b": "the sky is blue", "c": "a dog runs", "d": ""}
+    found = captioning.score(references, candidates, metrics=PLAIN)
+    assert dict(found) == pytest.approx(directly(references, candidates), abs=1e-6)
+    assert found.each["METEOR"] == pytest.approx([1, 0, 1, 0])
 
 
 @pytest.mark.parametrize(
@@ -123,7 +104,7 @@ def test_without_java_one_sentence_says_so(monkeypatch):
     [
         ({"a": ["x"]}, {"b": "x"}, {}, "'a' is in one of references and candidates only"),
         ({}, {}, {}, "there are no candidates"),
-        ({"a": []}, {"a": "x"}, {}, r"'a' has the references \[\]"),
+        ({"a": []}, {"a": "x"}, {}, r"'a' has the references \[\]: give a list with at least one sentence"),
         ({"a": "x"}, {"a": "x"}, {}, "'a' has the references 'x': give a list"),
         ({"a": ["x"]}, {"a": "x"}, {"metrics": ["CIDEr"]}, "metric 'CIDEr' is unknown: choose from BLEU-1"),
     ],
