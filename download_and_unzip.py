@@ -10,7 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from course.downloads import REGISTRY, DownloadError, fetch, listing, read_registry
+from course.downloads import fetch
+from course.registry import REGISTRY, DownloadError, listing, mirrored, read_registry
 
 USUAL = "concrete-tensors"
 
@@ -25,7 +26,12 @@ def main(arguments: list[str] | None = None) -> int:
         "--registry",
         metavar="JSON",
         default=REGISTRY,
-        help="datasets of your own, or a mirror of these: see data/README.md",
+        help="datasets of your own: see data/README.md",
+    )
+    parser.add_argument(
+        "--mirror",
+        metavar="ADDRESS",
+        help="ask here first: an address or a folder that holds NAME/FILE, as a school's server or a disk",
     )
     options = parser.parse_args(arguments)
     try:
@@ -37,7 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
         if name not in datasets:
             what = f"there is no dataset {name!r}" if name else "give the name of a dataset"
             raise DownloadError(f"{what}: choose from {', '.join(datasets)}")
-        fetch(name, datasets[name], data_dir)
+        dataset = mirrored(name, datasets[name], options.mirror) if options.mirror else datasets[name]
+        fetch(name, dataset, data_dir)
         return 0
     except DownloadError as error:
         print(f"download_and_unzip: {error}", file=sys.stderr)

@@ -1,10 +1,11 @@
-"""An HTTP server on loopback that breaks off and lies as it is told, and what an archive for it to serve holds."""
+"""An HTTP or HTTPS server on loopback that breaks off and lies as it is told, and what an archive for it to serve holds."""
 
 from __future__ import annotations
 
 import http.server
 import json
 import os
+import ssl
 import threading
 
 PICTURE = os.urandom(300_000)
@@ -15,8 +16,13 @@ class Server(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self):
+    def __init__(self, certificate=None, key=None):
         super().__init__(("127.0.0.1", 0), Handler)
+        self.scheme = "https" if certificate else "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, key)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
         self.files: dict[str, bytes] = {}
         self.requests: list[tuple[str, str | None]] = []  # path and range
         self.break_after: list[int] = []  # bytes of each answer in turn after which the connection is cut
@@ -27,7 +33,7 @@ class Server(http.server.ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def url(self, name):
-        return f"http://127.0.0.1:{self.server_port}/{name}"
+        return f"{self.scheme}://127.0.0.1:{self.server_port}/{name}"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

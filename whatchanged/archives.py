@@ -25,6 +25,9 @@ MAX_TOTAL = 200_000_000_000
 MAX_ENTRIES = 2_000_000
 _BLOCK = 1 << 14
 _DECODING = (EOFError, zlib.error, lzma.LZMAError)  # beside OSError without a number
+_UTF8_FLAG = 0x800  # of an entry of a ZIP file: its name is in UTF-8
+_GB2312 = re.compile(rb"[\xb0-\xf7][\xa1-\xfe]")  # its Chinese characters, and from where the rarer ones are
+_GB2312_RARE = 0xD8
 _RAR = b"Rar!\x1a\x07\x00", b"Rar!\x1a\x07\x01\x00"  # how files of version 3 and 5 begin
 
 
@@ -83,6 +86,8 @@ def unpack(
             hold_room(folder, sum(entry.size for entry in entries), f"unpacking {archive.name}")
             for entry in progress(entries) if progress else entries:
                 place = _place_of(entry, folder, archive.name)
+                if _is_litter(entry.name):
+                    continue
                 if entry.kind == "folder":
                     place.mkdir(parents=True, exist_ok=True)
                     continue
@@ -127,7 +132,12 @@ def _zip(path: Path) -> Iterator[list[Member]]:
                 return "link" if stat.S_ISLNK(mode) else "device"
             return "folder" if info.is_dir() else "file"
 
-        yield [Member(i.filename, kind(i), i.file_size, partial(archive.open, i)) for i in archive.infolist()]
+        infos = archive.infolist()
+        # Without the flag for UTF-8, zipfile has read a name as of DOS, which loses nothing.
+        unsaid = [info for info in infos if not info.flag_bits & _UTF8_FLAG]
+        names = {info: info.filename for info in infos}
+        names |= zip(unsaid, _spelled([info.orig_filename.encode("cp437", "replace") for info in unsaid]), strict=True)
+        yield [Member(names[i], kind(i), i.file_size, partial(archive.open, i)) for i in infos]
 
 
 @contextlib.contextmanager
@@ -145,6 +155,28 @@ def _tar(path: Path) -> Iterator[list[Member]]:
             return found
 
         yield [Member(i.name, kind(i), i.size, partial(opened, i)) for i in archive]
+
+
+def _spelled(names: list[bytes]) -> list[str]:
+    """The names of an archive that does not say their encoding: UTF-8, Chinese where all of them are, or as of DOS.
+
+    Chinese is told by the pairs of bytes of GB 2312, at least half of them its common characters; hardly any names in a
+    Western or Cyrillic encoding of DOS pass as that.
+    """
+    whole = b"\n".join(names)
+    with contextlib.suppress(UnicodeDecodeError):
+        whole.decode("utf-8")
+        return [name.decode("utf-8") for name in names]
+    pairs = _GB2312.findall(whole)
+    common = sum(pair[0] < _GB2312_RARE for pair in pairs)
+    encoding = "gbk" if _GB2312.sub(b"", whole).isascii() and 2 * common >= len(pairs) else "cp437"
+    return [name.decode(encoding) for name in names]
+
+
+def _is_litter(name: str) -> bool:
+    """Whether an entry is what the Finder of a Mac adds: its `._1.jpg` is no picture."""
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    return "__MACOSX" in parts or (bool(parts) and (parts[-1].startswith("._") or parts[-1] == ".DS_Store"))
 
 
 def _is_tar(path: Path) -> bool:

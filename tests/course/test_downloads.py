@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,11 +18,12 @@ from archived import rarred, tarred, zipped
 from serving import GOOD, PICTURE, Server, assert_good, registry
 from support import ROOT
 
-from course import downloads
+from course import downloads, resuming
+from course import registry as registered
 from download_and_unzip import main
 from whatchanged import archives
 
-BLOCK = downloads.CHUNK
+BLOCK = resuming.CHUNK
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(downloads.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(resuming.time, "sleep", lambda seconds: None)
 
 
 def fetch(tmp_path, server, capsys, **options):
@@ -211,6 +213,135 @@ def test_a_web_page_is_no_dataset(tmp_path, server, capsys):
     refused(tmp_path, server, capsys, "answers with a web page instead of the file")
 
 
+PAGES = {
+    "quota": (
+        b"<html><title>Google Drive - Quota exceeded</title></html>",
+        "Google Drive has given this file to too many",
+    ),
+    "scan": (b"<!DOCTYPE html><title>Google Drive - Virus scan warning</title>", "Google Drive asks first whether"),
+    "login": (b"<html><form><input name=p type='password'></form></html>", "a login page came instead of the file"),
+    "named": (b"<html><title>School\n network</title>", "a web page, 'School network', instead of the file"),
+}
+
+
+@pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "application/octet-stream"])
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_are_named_whatever_they_call_themselves(tmp_path, server, capsys, page, kind):
+    server.files["data.zip"], message = PAGES[page]
+    server.headers = {"Content-Type": kind}
+    refused(tmp_path, server, capsys, message)
+
+
+def test_a_certificate_that_is_not_trusted_is_named(tmp_path, capsys, monkeypatch):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    subprocess.run(command, capture_output=True, check=True)
+    secure = Server(certificate, key)
+    secure.files["data.zip"] = zipped(GOOD)
+    refused(tmp_path, secure, capsys, "its certificate is not trusted: self-signed certificate; behind a proxy")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))  # the way out that the sentence names
+    assert fetch(tmp_path, secure, capsys)[0] == 0
+    assert_good(tmp_path)
+    secure.shutdown()
+    secure.server_close()
+
+
+def test_a_proxy_that_does_not_answer_is_named_without_its_password(tmp_path, server, capsys, monkeypatch):
+    for name in ("NO_PROXY", "no_proxy", "http_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    message = "the proxy http://127.0.0.1:9 gives no connection: correct or unset"
+    for scheme in ("http", "https"):
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", "http://me:secret@127.0.0.1:9")
+        urls = [f"{scheme}://data.invalid/data.zip"]
+        refused(tmp_path, server, capsys, f"{message} {scheme.upper()}_PROXY", urls=urls)
+
+
+@pytest.mark.parametrize("form", ["file://", "path"])
+def test_an_address_may_be_of_this_machine(tmp_path, server, capsys, form):
+    disk = tmp_path / "a disk" / "data.zip"
+    disk.parent.mkdir()
+    url = disk.as_uri() if form == "file://" else str(disk)
+    refused(tmp_path, server, capsys, "there is no such file", urls=[url])
+    disk.write_bytes(zipped(GOOD)[:500])
+    refused(tmp_path, server, capsys, "it is not an archive, or not all of one", urls=[url])
+    disk.write_bytes(zipped(GOOD))
+    assert fetch(tmp_path, server, capsys, urls=[url])[0] == 0
+    assert_good(tmp_path)
+    assert disk.is_file()
+    assert not server.requests
+
+
+def test_an_address_of_another_kind_is_named(tmp_path, server, capsys):
+    refused(tmp_path, server, capsys, "ftp:// is not read: give an address of http", urls=["ftp://a/data.zip"])
+    status, error, _ = fetch(tmp_path, server, capsys, urls=server.url("data.zip"))
+    assert status == 2
+    assert "'urls' of data.zip is 'http://" in error
+    assert "give a list of texts" in error
+
+
+@pytest.mark.parametrize("place", ["by-hand/set/data.zip", "data.zip"])
+def test_a_file_fetched_by_hand_is_taken_and_left(tmp_path, server, capsys, place):
+    refused(tmp_path, server, capsys, f"by hand goes into {tmp_path / 'data' / 'by-hand' / 'set'}, under that name")
+    path = tmp_path / "data" / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"<html>a login page, saved</html>")
+    refused(tmp_path, server, capsys, "could not be had")
+    path.write_bytes(zipped(GOOD))
+    refused(tmp_path, server, capsys, "could not be had", hash="sha256:" + "0" * 64)
+    count = len(server.requests)
+    status, _, said = fetch(tmp_path, server, capsys)
+    assert status == 0
+    assert f"{path} is taken" in said
+    assert (tmp_path / "data" / "set" / "Positive" / "a.png").read_bytes() == PICTURE
+    assert path.is_file()
+    assert len(server.requests) == count
+
+
+def test_a_plain_file_beside_the_data_sets_is_not_taken_for_one_of_theirs(tmp_path, server, capsys):
+    """Several of them have a train.json."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.json").write_text("of another")
+    server.files["train.json"] = b"[1]"
+    assert fetch(tmp_path, server, capsys, names=("train.json",), unpacks_to=["train.json"])[0] == 0
+    assert (tmp_path / "data" / "set" / "train.json").read_text() == "[1]"
+
+
+@pytest.mark.parametrize("of", ["server", "folder"])
+def test_a_mirror_is_asked_first_and_the_address_after_it(tmp_path, server, capsys, of):
+    server.files["data.zip"] = zipped(GOOD)
+    folder = tmp_path / "disk"
+    mirror = server.url("copy/") if of == "server" else str(folder)
+    path = registry(tmp_path, server)
+    command = ["set", "--registry", str(path), "--mirror", mirror, "--data-dir"]
+    assert main([*command, str(tmp_path / "first")]) == 0
+    assert server.requests[-1][0] == "data.zip"
+    (folder / "set").mkdir(parents=True)
+    (folder / "set" / "data.zip").write_bytes(zipped(GOOD))
+    server.files = {"copy/set/data.zip": zipped(GOOD)}
+    server.requests.clear()
+    assert main([*command, str(tmp_path / "data")]) == 0
+    assert_good(tmp_path)
+    assert [name for name, _ in server.requests] == (["copy/set/data.zip"] if of == "server" else [])
+
+
+def test_a_folder_above_is_taken_away_and_nothing_else(tmp_path, server, capsys):
+    inner = [(f"a-1/data/{name}", content) for name, content in GOOD]
+    server.files["data.zip"] = zipped([*inner, ("a-1/README", b"r"), ("__MACOSX/Positive/._a.png", b"\0")])
+    assert fetch(tmp_path, server, capsys, unpacks_to=["Positive", "Negative"])[0] == 0
+    assert_good(tmp_path)
+    folder = tmp_path / "data" / "set"
+    assert sorted(p.name for p in folder.iterdir()) == ["Negative", "Positive", "a-1", "about.json"]
+    assert (folder / "a-1" / "README").read_bytes() == b"r"
+
+
+def test_of_two_folders_above_none_is_chosen(tmp_path, server, capsys):
+    server.files["data.zip"] = zipped([("a/Positive/a.png", b"1"), ("b/Positive/a.png", b"2")])
+    refused(tmp_path, server, capsys, "data.zip does not hold Positive")
+
+
 def test_an_archive_without_what_was_promised(tmp_path, server, capsys):
     server.files["data.zip"] = zipped([("other.txt", b"x")])
     refused(tmp_path, server, capsys, "data.zip does not hold Positive/a.png")
@@ -249,11 +380,12 @@ def test_names_are_listed(capsys):
     assert "there is no dataset 'nothing': choose from concrete-tensors, concrete-images" in error
     assert main(["--list"]) == 0
     listed = capsys.readouterr().out
-    for name, dataset in downloads.read_registry(downloads.REGISTRY).items():
+    for name, dataset in registered.read_registry(registered.REGISTRY).items():
         assert name in listed
         assert dataset.by_hand in listed
         assert dataset.sources
         assert all(source.urls and source.unpacks_to for source in dataset.sources)
+    assert {"deep-pcb", "design-system-screens", "screenshots"} <= registered.read_registry(registered.REGISTRY).keys()
 
 
 def test_typed_bare_it_fetches_the_tensors_of_concrete(tmp_path, server, capsys, monkeypatch):
@@ -290,5 +422,5 @@ def test_the_registry_of_the_readme_is_one(tmp_path):
     text = (ROOT / "data" / "README.md").read_text()
     path = tmp_path / "mine.json"
     path.write_text(text.split("```json")[1].split("```")[0])
-    (dataset,) = downloads.read_registry(path).values()
+    (dataset,) = registered.read_registry(path).values()
     assert dataset.sources[0].urls == ("http://files.school.example/Positive_tensors.zip",)

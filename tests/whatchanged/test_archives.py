@@ -190,3 +190,27 @@ def test_a_full_disk_is_seen_before(tmp_path, monkeypatch):
 def test_sizes_are_told_for_people():
     told = [archives.readable_size(count) for count in (0, 999, 1000, 245e6, 4.7e9, 3.2e12)]
     assert told == ["0 B", "999 B", "1 kB", "245.0 MB", "4.7 GB", "3200.0 GB"]
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding", "read"),
+    [
+        ("\u88c2\u7f1d/\u56fe1.png", "gbk", None),
+        ("\u88c2\u7f1d/\u56fe1.png", "utf-8", None),
+        ("\u00dcbersicht/Ma\u00dfe.png", "cp437", None),
+        ("\u00e9t\u00e9.png", "utf-8", None),
+        ("\u0442\u0435\u0441\u0442.png", "cp866", "\u0442\u0435\u0441\u0442.png".encode("cp866").decode("cp437")),
+    ],
+)
+def test_names_without_their_encoding(tmp_path, name, encoding, read):
+    """As programs write them that set no flag; Cyrillic of DOS stays as zipfile reads it, and is not taken for Chinese."""
+    raw = name.encode(encoding)
+    content = zipped([("A" * len(raw), b"x")]).replace(b"A" * len(raw), raw)
+    folder = unpacked(tmp_path, "a.zip", content)
+    assert [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()] == [read or name]
+
+
+def test_what_a_mac_adds_is_left_out(tmp_path):
+    litter = [("__MACOSX/a/._1.jpg", b"\0"), ("a/._2.jpg", b"\0"), ("a/.DS_Store", b"\0")]
+    folder = unpacked(tmp_path, "a.zip", zipped([("a/1.jpg", b"x"), *litter]))
+    assert [p.name for p in folder.rglob("*") if p.is_file()] == ["1.jpg"]
