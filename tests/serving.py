@@ -1,4 +1,4 @@
-"""An HTTP or HTTPS server on loopback that breaks off and lies as it is told, and what an archive for it to serve holds."""
+"""An HTTP or HTTPS server on loopback that breaks off and lies as told, and what an archive for it to serve holds."""
 
 from __future__ import annotations
 

@@ -203,7 +203,7 @@ def test_sizes_are_told_for_people():
     ],
 )
 def test_names_without_their_encoding(tmp_path, name, encoding, read):
-    """As programs write them that set no flag; Cyrillic of DOS stays as zipfile reads it, and is not taken for Chinese."""
+    """As programs write them that set no flag; Cyrillic of DOS stays as zipfile reads it, not taken for Chinese."""
     raw = name.encode(encoding)
     content = zipped([("A" * len(raw), b"x")]).replace(b"A" * len(raw), raw)
     folder = unpacked(tmp_path, "a.zip", content)
