@@ -190,7 +190,8 @@ class Entries(Sequence["Entry"]):
         link = f"{quote(self._pages)}/{quote(record['_page'])}" if record.get("_page") and not error else ""
         reason = error or ("" if compared else record["note"])
         shown = told(record) if compared and not error else None
-        return Entry(name, state, link, *map(_unpacked, small), record=shown, reason=reason)
+        before, after = map(_unpacked, small)
+        return Entry(name, state, link, before, after, shown, reason)
 
     def __iter__(self) -> Iterator[Entry]:
         return (self[number] for number in range(len(self)))
