@@ -20,7 +20,7 @@ import numpy as np
 
 from helpers.runtime import ROOT
 
-PATIENCE = 120.0  # seconds that a program may take to start: METEOR reads its tables for 5 to 20
+START_LIMIT = 120.0  # seconds that a program may take to start: METEOR reads its tables for 5 to 20
 PER_CAPTION = 0.2  # seconds more for each caption; METEOR needs a hundredth of it
 PER_PARSE = 10.0  # the same for SPICE, which parses each sentence
 _WORDS = 200  # how much of a program's own words an error repeats
@@ -50,7 +50,7 @@ def java_version() -> int:
         raise JavaMissing(f"the caption metrics need Java 8 or newer and there is no `java` on the path: {way_out}")
     try:
         with _workplace() as folder:
-            words = "\n".join(_run(["-version"], folder, "the `java` on the path", PATIENCE))
+            words = "\n".join(_run(["-version"], folder, "the `java` on the path", START_LIMIT))
     except JavaFailed as error:
         raise JavaMissing(f"the caption metrics need Java 8 or newer: {error}; {way_out}") from error
     found = re.search(r'version "(?:1\.)?(\d+)', words)
@@ -83,7 +83,7 @@ def tokenized(captions: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
         _write_lines(folder / "files", ["captions tokens"])  # to a file: what else is said on stdout shifts no line
         jar = _package("tokenizer") / STANFORD_CORENLP_3_4_1_JAR
         options = ["edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase", "-ioFileList", "files"]
-        _run(["-cp", str(jar), *options], folder, "the tokenizer's Java", PATIENCE + PER_CAPTION * len(lines))
+        _run(["-cp", str(jar), *options], folder, "the tokenizer's Java", START_LIMIT + PER_CAPTION * len(lines))
         tokens = _read(folder / "tokens").split("\n")[:-1]
     if len(tokens) != len(lines):
         raise JavaFailed(f"the tokenizer's Java wrote {len(tokens)} lines for {len(lines)} captions")
@@ -105,7 +105,7 @@ def meteor(truth: Mapping[str, Sequence[str]], given: Mapping[str, Sequence[str]
         _write_lines(folder / "truth", padded)
         command = ["-Xmx2G", "-jar", str(_package("meteor") / METEOR_JAR), "given", "truth"]
         command += ["-l", "en", "-norm", "-r", str(most)]
-        said, _ = _run(command, folder, "METEOR's Java", PATIENCE + PER_CAPTION * len(padded))
+        said, _ = _run(command, folder, "METEOR's Java", START_LIMIT + PER_CAPTION * len(padded))
     each = [float(value) for value in re.findall(r"^Segment \d+ score:\s+(\S+)$", said, re.MULTILINE)]
     whole = re.findall(r"^Final score:\s+(\S+)$", said, re.MULTILINE)
     if len(each) != len(given) or len(whole) != 1:
@@ -123,7 +123,7 @@ def spice(truth: Mapping[str, Sequence[str]], given: Mapping[str, Sequence[str]]
         command = [*_opened(), "-Xmx8G", "-cp", os.pathsep.join(jars), "edu.anu.spice.SpiceScorer", "captions.json"]
         command += [*_spice_cache(), "-out", "scores.json", "-subset", "-silent"]
         count = sum(1 + len(own) for own in truth.values())
-        said, warned = _run(command, folder, "SPICE's Java", PATIENCE + PER_PARSE * count)
+        said, warned = _run(command, folder, "SPICE's Java", START_LIMIT + PER_PARSE * count)
         try:
             scores = {one["image_id"]: one["scores"]["All"]["f"] for one in json.loads(_read(folder / "scores.json"))}
             each = [float("nan" if scores[i] is None else scores[i]) for i in range(len(given))]

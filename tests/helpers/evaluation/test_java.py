@@ -79,7 +79,7 @@ def test_without_java_one_sentence_says_so(monkeypatch, tmp_path):
 def test_a_java_that_does_not_work_is_as_none(fake, monkeypatch, body, message):
     """Whatever is asked for: a stub of macOS, one that dies, one that never ends, also with a child of its own."""
     fake(body + "\n")
-    monkeypatch.setattr(java, "PATIENCE", 1)
+    monkeypatch.setattr(java, "START_LIMIT", 1)
     started = time.monotonic()
     with pytest.raises(java.JavaMissing) as caught:
         captioning.score(REFERENCES, SAID, metrics=["BLEU-1"])
@@ -120,7 +120,7 @@ def test_a_meteor_that_never_answers_is_ended(fake, monkeypatch, tmp_path):
     """With a child of its own, as a wrapper has: that one is ended too."""
     fake(only("meteor", f"sleep 300 & echo $! > {tmp_path / 'child'}; wait"))
     tokens = {1: ["a car"], 2: ["a dog"]}
-    monkeypatch.setattr(java, "PATIENCE", 2)
+    monkeypatch.setattr(java, "START_LIMIT", 2)
     with pytest.raises(java.JavaFailed, match="METEOR's Java did not end within 2 seconds"):
         in_time(lambda: _raised(lambda: java.meteor(tokens, tokens)))()
     child = int((tmp_path / "child").read_text())
