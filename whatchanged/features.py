@@ -13,7 +13,7 @@ import numpy as np
 
 from whatchanged import images
 from whatchanged.images import same_size
-from whatchanged.weights import IMAGENET_MEAN, IMAGENET_STD, model_weights
+from whatchanged.weights import IMAGENET_MEAN, IMAGENET_STD, load_backbone
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _build_resnet50(weights: str | None) -> Callable[[Any], Any]:
         torch.manual_seed(0)
         network = resnet50(weights=None)
     if weights is not None:
-        network.load_state_dict(model_weights(weights, "resnet50"))
+        load_backbone(network, weights, "resnet50")
     network = network.eval().to(device(), memory_format=torch.channels_last)
     layers = list(network.children())  # conv1, bn1, relu, maxpool, layer1 to layer4, avgpool, fc
     local, rest = torch.nn.Sequential(*layers[:5]), torch.nn.Sequential(*layers[5:-1], torch.nn.Flatten())

@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 
+def user_path(path: str | Path) -> Path:
+    """A path as a person gives it: `~` is the home folder."""
+    return Path(os.path.expanduser(path))
+
+
 def write_whole(path: str | Path, data: bytes) -> Path:
     """Write a file so that a reader sees the old one or the whole new one: to a neighbor first, then moved in place.
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from whatchanged.files import user_path
 from whatchanged.formats import ImageError
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
 CHECKPOINTS = "checkpoints"  # the folder that a training keeps unless told another
 BEST_WEIGHTS = "best.safetensors"  # in it: the weights of the best epoch
+STATES = ("state_dict", "model_state_dict", "model")  # where training scripts keep a state dict in what they save
+WRAPPERS = {"module", "_orig_mod", "model"}  # parts of names that DataParallel, torch.compile and Lightning add
 
 
 def to_tensor(picture: np.ndarray) -> Any:
@@ -57,7 +62,10 @@ def read_tensor(path: str | Path) -> Any:
 
 
 def model_weights(weights: str | Path, architecture: str) -> dict[str, Any]:
-    """The state dict of a pretrained model.
+    """The state dict of a pretrained model, its names as the network has them.
+
+    What training scripts save around it is opened: a dict that holds it as "state_dict", "model_state_dict" or "model",
+    and what DataParallel, torch.compile and Lightning put before names.
 
     Parameters
     ----------
@@ -71,48 +79,92 @@ def model_weights(weights: str | Path, architecture: str) -> dict[str, Any]:
     FileNotFoundError, ValueError
         There is no such checkpoint, or it holds no weights.
     """
-    import torch
-
     if str(weights) == "imagenet":
-        from torchvision.models import get_model_weights
-
-        try:
-            return get_model_weights(architecture).DEFAULT.get_state_dict(progress=False, check_hash=True)
-        except OSError as error:
-            raise ConnectionError(
-                f"the ImageNet weights of {architecture} are not on this machine and could not be downloaded: connect"
-                " to the network once, or give the path of a checkpoint as weights, or None"
-            ) from error
-    path = Path(weights)
+        return _state(_published(architecture), "delete it, and it is downloaded again")
+    path = user_path(weights)
     if not path.is_file():
         raise FileNotFoundError(f"weights is {str(weights)!r}: use 'imagenet', None, or a checkpoint that exists")
+    return _state(path, "save one with torch.save(model.state_dict(), path)")
+
+
+def _published(architecture: str) -> Path:
+    """Torchvision's best weights as a file in torch's cache, downloaded where they are not there."""
+    import torch
+    from torchvision.models import get_model_weights
+
+    best = get_model_weights(architecture).DEFAULT
+    path = Path(torch.hub.get_dir(), "checkpoints", best.url.rpartition("/")[2])
+    if not path.is_file():
+        try:
+            best.get_state_dict(progress=False, check_hash=True)
+        except (OSError, RuntimeError) as error:  # RuntimeError: what came is another file
+            raise ConnectionError(
+                f"the ImageNet weights of {architecture} are not on this machine and could not be downloaded: connect"
+                f" to the network once, put {path.name} into {path.parent}, or give the path of a checkpoint as"
+                " weights, or None"
+            ) from error
+    return path
+
+
+def _state(path: Path, way_out: str) -> dict[str, Any]:
+    """The state dict in a file; what else it holds, as an optimizer's, is left out."""
+    import torch
+
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
         with whole_weights(path):
-            return load_file(path)
+            return _unwrapped(load_file(path))
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_harmless()):
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what torch raises depends on how the file is broken
-        raise ValueError(f"{path} is not a checkpoint: save one with torch.save(model.state_dict(), path)") from error
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise ValueError(f"{path} holds no state dict: save one with torch.save(model.state_dict(), path)")
+        what = "is not a checkpoint"
+        if "GLOBAL" in str(error):
+            what = "holds Python objects, as a whole model, which could run code of their own; none is read"
+        raise ValueError(f"{path} {what}: {way_out}") from error
+    state = _unwrapped(found) if isinstance(found, dict) else {}
+    if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise ValueError(f"{path} holds no state dict: {way_out}")
     return state
+
+
+def _harmless() -> list[Any]:
+    """What training scripts save beside weights, and what runs no code: their arguments, and NumPy's numbers."""
+    scalar = np.float64(0).__reduce__()[0]  # what NumPy pickles a number by; it had another name before NumPy 2
+    numbers = [type(np.dtype(code)) for code in ("f4", "f8", "i4", "i8", "?")]
+    return [argparse.Namespace, np.dtype, *numbers, scalar, (scalar, "numpy.core.multiarray.scalar")]
+
+
+def _unwrapped(found: dict[str, Any]) -> dict[str, Any]:
+    while inner := next((found[name] for name in STATES if isinstance(found.get(name), dict)), None):
+        found = inner
+    return {".".join(part for part in str(name).split(".") if part not in WRAPPERS): found[name] for name in found}
 
 
 @contextlib.contextmanager
 def whole_weights(path: str | Path) -> Iterator[None]:
-    """Within it a file of safetensors is read; one that is cut off or no such file is refused with a ValueError."""
+    """Within it a file of safetensors is read into a network; one that is cut off, no such file, or that of another
+    network is refused with a ValueError.
+    """
     from safetensors import SafetensorError
 
     try:
         yield
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged, copy it again or train again: {error}") from error
+    except RuntimeError as error:
+        if "loading state_dict" not in str(error):
+            raise
+        first = re.search(r"size mismatch for ([^:\s]+)|\"([^\"]+)\"", str(error))
+        odd = f": {first[1] or first[2]} does not fit" if first else ""
+        raise ValueError(f"{path} holds the weights of another network{odd}; build the one that it is of") from error
 
 
 def load_backbone(model: Any, weights: Any, architecture: str) -> None:
     """Load pretrained weights into a ResNet of torchvision's making, all but its last layer `fc`.
+
+    As torch does, it takes old checkpoints, which do not count the batches that BatchNorm saw.
 
     Parameters
     ----------
@@ -130,8 +182,13 @@ def load_backbone(model: Any, weights: Any, architecture: str) -> None:
     given = weights if isinstance(weights, dict) else model_weights(weights, architecture)
     own = model.state_dict()
     state = {name: value for name, value in given.items() if not name.startswith("fc.")}
-    odd = [name for name in own if not name.startswith("fc.") and name not in state]
+    needed = [name for name in own if not name.startswith("fc.") and not name.endswith(".num_batches_tracked")]
+    odd = [name for name in needed if name not in state]
     odd += [name for name, value in state.items() if name not in own or value.shape != own[name].shape]
     if odd:
-        raise ValueError(f"the weights are not those of a {architecture}: {odd[0]} does not fit")
+        of = _published(architecture) if str(weights) == "imagenet" else weights
+        raise ValueError(
+            f"the weights{'' if isinstance(weights, dict) else f' in {of}'} are not those of a {architecture}:"
+            f" {odd[0]} does not fit; give a checkpoint of that network, 'imagenet', or None"
+        )
     model.load_state_dict(state, strict=False)

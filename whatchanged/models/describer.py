@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from whatchanged.clusters import difference_mask
 from whatchanged.devices import device
+from whatchanged.files import user_path
 from whatchanged.models.tblip2 import EnhancedDiffBLIP2
 from whatchanged.models.tblip2_options import OPTIONS
 from whatchanged.regions import Difference, Region
@@ -31,7 +32,7 @@ class Describer:
     """
 
     def __init__(self, folder: str | Path, **options: Any) -> None:
-        if not (Path(folder) / OPTIONS).is_file():
+        if not (user_path(folder) / OPTIONS).is_file():
             raise ValueError(f"there is no trained model in {folder}: give the folder that its save_pretrained wrote")
         self.model, self.options = EnhancedDiffBLIP2.from_pretrained(folder).to(device()), options
 
@@ -65,11 +66,9 @@ def load_best_model(model: EnhancedDiffBLIP2, folder: str | Path = CHECKPOINTS) 
     Raises
     ------
     ValueError
-        There is no such file, or it is damaged.
-    RuntimeError
-        It holds the weights of another model.
+        There is no such file, it is damaged, or it holds the weights of another model.
     """
-    path = Path(folder) / BEST_WEIGHTS
+    path = user_path(folder) / BEST_WEIGHTS
     if not path.is_file():
         raise ValueError(f"{path} does not exist: train with validation data and keep=Keeping() first")
     with whole_weights(path):

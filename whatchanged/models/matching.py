@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -133,6 +134,7 @@ class MatchingHeads(nn.Module):
         self.both = encoder_layer(dim)
         self.itm = nn.Linear(dim, 2)
         self.log_temperature = nn.Parameter(torch.tensor(float(temperature)).log())
+        self.told_of_long = False
 
     @property
     def temperature(self) -> Tensor:
@@ -164,7 +166,19 @@ class MatchingHeads(nn.Module):
         return self.itm((read * weights).sum(dim=1) / weights.sum(dim=1))
 
     def forward(self, images: Tensor, texts: Tensor, texts_present: Tensor, same: Tensor) -> Matched:
-        """Both losses of a batch; see `image`, `text` and `contrastive_loss`. Negatives are drawn in training only."""
+        """Both losses of a batch; see `image`, `text` and `contrastive_loss`. Negatives are drawn in training only.
+
+        Of a text that is longer than the heads read they read the beginning, which is told once.
+        """
+        if texts.shape[1] > LONGEST:
+            if not self.told_of_long:
+                warnings.warn(
+                    f"a caption has {texts.shape[1]} tokens: the matching heads read its first {LONGEST}, the language"
+                    " model reads it whole",
+                    stacklevel=2,
+                )
+                self.told_of_long = True
+            texts, texts_present = texts[:, :LONGEST], texts_present[:, :LONGEST]
         seen, image_vectors = self.image(images)
         read, text_vectors = self.text(texts, texts_present)
         similarity = image_vectors.float() @ text_vectors.float().T

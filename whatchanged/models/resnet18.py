@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchvision.models.resnet import BasicBlock, ResNet
 
 from whatchanged.devices import autocast, device
-from whatchanged.files import write_whole
+from whatchanged.files import user_path, write_whole
 from whatchanged.images import resized
 from whatchanged.weights import load_backbone, to_tensor, whole_weights
 
@@ -173,12 +173,13 @@ class Classifier:
         """Write weights, size and names into one file of safetensors, whole or not at all."""
         weights = {name: value.contiguous().cpu() for name, value in self.model.state_dict().items()}
         about = {"architecture": "resnet18", "size": str(self.size), "names": json.dumps(self.names)}
-        return write_whole(path, safetensors.torch.save(weights, about))
+        return write_whole(user_path(path), safetensors.torch.save(weights, about))
 
     @classmethod
     def load(cls, path: str | Path) -> Classifier:
         """What `save` wrote; ValueError where there is no such file."""
-        if not Path(path).is_file():
+        path = user_path(path)
+        if not path.is_file():
             raise ValueError(f"there is no trained model in {path}: give the file that Classifier.save wrote")
         with whole_weights(path), safetensors.safe_open(path, "pt") as file:
             about = file.metadata() or {}

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
+from whatchanged.files import user_path
 from whatchanged.images import resized
 from whatchanged.models.detector import Detected, DifferenceDetector
 from whatchanged.models.finetuning import freeze
@@ -255,7 +256,7 @@ class EnhancedDiffBLIP2(nn.Module):
         words = self.language.tokens(captions)
         if same is None:
             same = torch.tensor([[one == other for other in captions] for one in captions], device=logits.device)
-        embeddings = self.language.embed(words["input_ids"])
+        embeddings = self.language.embed(words["input_ids"]).to(self.kinds.dtype)  # BLIP-2's weights may be bf16
         matched = self.matching(visual.tokens, embeddings, words["attention_mask"].bool(), same)
         lm = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())
         parts = {"lm": lm, "itm": matched.itm, "itc": matched.itc}
@@ -312,7 +313,7 @@ class EnhancedDiffBLIP2(nn.Module):
         """Write all weights (safetensors), the configuration, the options and the processor; the options last, which
         make the folder whole.
         """
-        folder = Path(folder)
+        folder = user_path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / OPTIONS).unlink(missing_ok=True)
         save_model(self, str(folder / "model.safetensors"))
@@ -326,7 +327,7 @@ class EnhancedDiffBLIP2(nn.Module):
         """The model that `save_pretrained` wrote, in evaluation mode on the CPU."""
         from transformers import Blip2Config, Blip2ForConditionalGeneration, Blip2Processor
 
-        folder = Path(folder)
+        folder = user_path(folder)
         options = TBLIP2Options.load(folder)
         blip2 = Blip2ForConditionalGeneration(Blip2Config.from_pretrained(folder))
         model = cls(blip2, Blip2Processor.from_pretrained(folder), options)

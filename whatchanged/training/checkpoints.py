@@ -15,7 +15,7 @@ from accelerate.utils import gather_object
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from whatchanged.files import alone, read_json, write_json
+from whatchanged.files import alone, read_json, user_path, write_json
 from whatchanged.training.history import History, Plan, Progress, TrainingError
 from whatchanged.weights import BEST_WEIGHTS, CHECKPOINTS, whole_weights
 
@@ -47,7 +47,7 @@ class Checkpoints:
 
     def __init__(self, keep: Keeping | None, accelerator: Accelerator, plan: Plan) -> None:
         self.keep = keep
-        self.folder = None if keep is None else Path(keep.folder)
+        self.folder = None if keep is None else user_path(keep.folder)
         self.accelerator, self.plan = accelerator, plan
         self.best_in_memory: dict[str, Tensor] = {}
 
@@ -94,11 +94,11 @@ class Checkpoints:
             self._save_weights(model, BEST_WEIGHTS)
 
     def load_best(self, model: nn.Module) -> None:
-        best = self.best_in_memory
         if self.folder is not None:
             with whole_weights(self.folder / BEST_WEIGHTS):
-                best = load_file(self.folder / BEST_WEIGHTS)
-        model.load_state_dict(best)
+                model.load_state_dict(load_file(self.folder / BEST_WEIGHTS))
+        else:
+            model.load_state_dict(self.best_in_memory)
 
     def _save(self, state: Progress) -> None:
         if self.folder is None:
@@ -121,14 +121,15 @@ class Checkpoints:
 
     def _resumed(self, checkpoint: Path) -> Progress:
         saved = read_json(checkpoint / "progress.json")
-        differing = [name for name, value in asdict(self.plan).items() if saved["plan"][name] != value]
+        differing = [name for name, value in asdict(self.plan).items() if saved["plan"].get(name) != value]
         if differing:
             name = differing[0]
             raise TrainingError(
-                f"the run in {self.folder} had {name}={saved['plan'][name]} and this one has"
+                f"the run in {self.folder} had {name}={saved['plan'].get(name)} and this one has"
                 f" {name}={getattr(self.plan, name)}: resume it with the same, or start anew with resume=False"
             )
-        self.accelerator.load_state(str(checkpoint))
+        with whole_weights(checkpoint):
+            self.accelerator.load_state(str(checkpoint))
         sums = saved["sums"]
         if len(sums) == self.accelerator.num_processes:
             mine, seen = sums[self.accelerator.process_index]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 
@@ -32,7 +32,48 @@ def same_sums(on_cpu: bool) -> Iterator[None]:
         memory.fill_uninitialized_memory = filled
 
 
-Share = tuple[list[int], int]
+@contextlib.contextmanager
+def lone_samples(model: nn.Module) -> Iterator[None]:
+    """Within it a layer of BatchNorm that gets one value a channel goes by its running mean and variance, which stay.
+
+    One value has no variance: PyTorch refuses it. It comes of a batch of one where nothing is left of the picture's
+    height and width.
+    """
+    lone: set[nn.Module] = set()
+
+    def before(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
+        if layer.training and given[0].numel() == given[0].shape[1]:
+            lone.add(layer.eval())
+
+    def after(layer: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
+        if layer in lone:
+            lone.remove(layer.train())
+
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    layers = [one for one in model.modules() if isinstance(one, kinds)]
+    hooks = [one.register_forward_pre_hook(before) for one in layers]
+    hooks += [one.register_forward_hook(after, always_call=True) for one in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+class Share(NamedTuple):
+    """What a process computes of a batch.
+
+    Attributes
+    ----------
+    samples : their numbers, one or more.
+    own : how many of them count: all, or none where the batch is too small to go round. All processes compute each
+        batch, so such a one computes a sample of another's along.
+    total : samples of the batch over all processes.
+    """
+
+    samples: list[int]
+    own: int
+    total: int
 
 
 class Feed:
@@ -43,6 +84,7 @@ class Feed:
     Attributes
     ----------
     steps : in an epoch.
+    least : samples that a process computes of the smallest batch.
     """
 
     def __init__(
@@ -52,19 +94,24 @@ class Feed:
         self.rank, self.ranks = accelerator.process_index, accelerator.num_processes
         self.batches = math.ceil(len(dataset) / batch_size)
         self.steps = math.ceil(self.batches / accumulate)
+        self.least = max(1, len(dataset) // self.batches // self.ranks)
 
     def epoch(self, number: int, after: int) -> Iterator[tuple[list[Share], Iterator[Any]]]:
-        """The steps of an epoch but the first `after`: for each batch the samples of this process and how many that
-        batch has over all processes; and what gives the batches of the epoch, one after the other.
+        """The steps of an epoch but the first `after`: for each batch the share of this process; and what gives the
+        batches of the epoch, one after the other.
         """
         order = np.random.default_rng([self.seed, number]).permutation(len(self.dataset))
         whole = np.array_split(order, self.batches)
-        shares = [(batch[self.rank :: self.ranks].tolist(), len(batch)) for batch in whole]
+        shares = [self._share(batch.tolist()) for batch in whole]
         groups = [shares[i : i + self.accumulate] for i in range(0, len(shares), self.accumulate)][after:]
-        mine = [samples for group in groups for samples, _ in group]
+        mine = [share.samples for group in groups for share in group]
         batches = iter(data_loader(self.dataset, mine, self.workers, self.seed + number))
         for group in groups:
             yield group, batches
+
+    def _share(self, batch: list[int]) -> Share:
+        own = batch[self.rank :: self.ranks]
+        return Share(own or batch[:1], len(own), len(batch))
 
 
 def data_loader(dataset: Any, batches: Sequence[list[int]], workers: int, seed: int) -> DataLoader:

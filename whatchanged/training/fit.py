@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from whatchanged import devices
 from whatchanged.progress import progress_bar
 from whatchanged.training.checkpoints import Checkpoints, Keeping
-from whatchanged.training.feeding import Feed, Share, data_loader, same_sums, to_device
+from whatchanged.training.feeding import Feed, Share, data_loader, lone_samples, same_sums, to_device
 from whatchanged.training.history import History, Plan, Progress, TrainingError
 from whatchanged.training.recipe import PRECISIONS, Recipe, computing_in
 
@@ -41,9 +41,10 @@ def fit(
     model : trained in place. Parameters that need no gradient stay as they are.
     train, validation : datasets with `len()` and `[index]`; an item is (input, label) or what the loss understands.
     recipe : loss, metrics, optimizer and how steps are taken; None is `Recipe()`, which classifies by Adam.
-    epochs, batch_size : 1 or more; the batch is that of all processes together.
+    epochs, batch_size : 1 or more; the batch is that of all processes together. Of a batch of one, BatchNorm takes
+        its running statistics where a channel has no more than one value.
     monitor : what decides on the best epoch: "loss" (lowest) or a metric (highest), on the validation data.
-    patience : stop when that many epochs in a row were not better.
+    patience : stop when that many epochs in a row were not better. A run that it ended goes on with more of it.
     keep : where history, best weights and checkpoints are kept, and whether an earlier run goes on, as
         `Keeping("run", resume=True)`; None keeps everything in memory.
     seed : decides the order of the samples.
@@ -57,10 +58,11 @@ def fit(
     Raises
     ------
     TrainingError
-        The loss became NaN or infinite (epoch, step and samples are named), the GPU ran out of memory, or the
-        checkpoint to resume belongs to other arguments.
+        The loss became NaN or infinite, in training or on the validation data (epoch, step and samples are named),
+        `monitor` was NaN after each epoch, the GPU ran out of memory, or the checkpoint to resume belongs to other
+        arguments.
     ValueError
-        An argument is out of range, or another run trains in the folder.
+        An argument is out of range, another run trains in the folder, or the checkpoint is one of another model.
     """
     recipe = recipe or Recipe()
     _refuse(train, validation, recipe, epochs, batch_size, monitor, patience)
@@ -80,9 +82,8 @@ def fit(
     precision = recipe.precision or devices.precision()
     feed = Feed(train, batch_size, recipe.accumulate, seed, workers, accelerator)
     trainer = Trainer(model, recipe, feed, accelerator, epochs, precision)
-    plan = Plan(
-        len(train), batch_size, recipe.accumulate, seed, precision, recipe.clip, epochs if trainer.by_step else None
-    )
+    whole = epochs if trainer.by_step else None
+    plan = Plan(len(train), batch_size, recipe.accumulate, seed, precision, recipe.clip, monitor, whole)
     store = Checkpoints(keep, accelerator, plan)
     with (
         store.alone(),
@@ -90,8 +91,10 @@ def fit(
         progress_bar(epochs * feed.steps, progress and accelerator.is_main_process) as bar,
         _memory(batch_size),
         computing_in(precision, model, accelerator.device),
+        lone_samples(model) if feed.least == 1 else contextlib.nullcontext(),
     ):
         state = store.begin()
+        state.wait(patience)
         bar.update(state.epoch * feed.steps + state.step)
         while state.epoch < epochs and not state.history.stopped_early:
             trainer.epoch(state, store, bar)
@@ -99,8 +102,13 @@ def fit(
             if validation is not None and state.judge(monitor, patience):
                 store.save_best(model)
             store.after_epoch(model, state)
-        if validation is not None:
+        if state.history.best_epoch is not None:
             store.load_best(model)
+        elif validation is not None:
+            raise TrainingError(
+                f"the validation {monitor} was nan after each of the {epochs} epochs, so that none is the best: the model"
+                " has the weights of the last; monitor the loss, or look at the validation data"
+            )
     accelerator.free_memory()
     return state.history
 
@@ -137,22 +145,22 @@ class Trainer:
 
     def step(self, state: Progress, shares: list[Share], batches: Iterator[Any]) -> None:
         """One optimizer step: the gradient of its batches, then the weights."""
-        size, step_loss = sum(total for _, total in shares), 0.0
-        for number, (mine, _) in enumerate(shares, start=1):
+        size, step_loss = sum(share.total for share in shares), 0.0
+        for number, (samples, own, _) in enumerate(shares, start=1):
             batch = to_device(next(batches), self.accelerator.device)
             batch = self.recipe.augment(batch) if self.recipe.augment else batch
             with contextlib.nullcontext() if number == len(shares) else self.accelerator.no_sync(self.model):
                 value, outputs, parts = self.recipe.losses(self.model, batch)
-                _hold_finite(value, state, mine)
+                _hold_finite(value, f"loss became {{}} in epoch {state.epoch + 1}, step {state.step + 1}", samples)
                 # processes' gradients are averaged: this weight makes it the mean over all samples of the step
-                weight = len(mine) * self.accelerator.num_processes / size
+                weight = own * self.accelerator.num_processes / size
                 self.accelerator.backward(self.scaler.scale(value * weight))
-            step_loss += value.item() * len(mine)
+            step_loss += value.item() * own
             values = {"loss": value.item(), **parts}
             if outputs is not None:
                 values |= {name: metric(outputs.detach(), batch[1]) for name, metric in self.recipe.metrics.items()}
-            state.count(values, len(mine))
-        mean = step_loss / sum(len(mine) for mine, _ in shares)
+            state.count(values, own)
+        mean = step_loss / max(1, sum(share.own for share in shares))
         state.history.add_step(mean, self.optimizer.param_groups[0]["lr"], parts)
         self._move()
         state.step += 1
@@ -176,15 +184,15 @@ class Trainer:
         seen = sum(count for _, count in counted)
         values = {f"train_{name}": sum(sums[name] for sums, _ in counted) / seen for name in state.sums}
         if validation is not None:
-            values |= self.validate(validation, batch_size)
+            values |= self.validate(validation, batch_size, state.epoch + 1)
         state.finish_epoch(values)
         if self.rates is not None and not self.by_step:
             plateau = isinstance(self.rates, torch.optim.lr_scheduler.ReduceLROnPlateau)
             self.rates.step(*[values["val_loss" if validation is not None else "train_loss"]] * plateau)
 
     @torch.no_grad()
-    def validate(self, dataset: Any, batch_size: int) -> dict[str, float]:
-        """Loss and metrics over the whole validation data, each process taking its share of it."""
+    def validate(self, dataset: Any, batch_size: int, epoch: int) -> dict[str, float]:
+        """Loss and metrics over the whole validation data after an epoch, each process taking its share of it."""
         self.model.eval()
         mine = range(self.accelerator.process_index, len(dataset), self.accelerator.num_processes)
         batches = [list(mine[i : i + batch_size]) for i in range(0, len(mine), batch_size)]
@@ -193,6 +201,7 @@ class Trainer:
         for indices, batch in zip(batches, data_loader(dataset, batches, 0, 0), strict=True):
             batch = to_device(batch, self.accelerator.device)
             value, outputs, parts = self.recipe.losses(self.model, batch)
+            _hold_finite(value, f"validation loss became {{}} after epoch {epoch}", indices)
             for name, one in {"loss": value.item(), **parts}.items():
                 totals[name] = totals.get(name, 0.0) + one * len(indices)
             if self.recipe.metrics and outputs is not None:
@@ -225,12 +234,12 @@ def _refuse(train: Any, validation: Any, recipe: Recipe, epochs: int, batch_size
         raise ValueError(f"monitor is {by!r}: choose from {', '.join(['loss', *recipe.metrics])}")
 
 
-def _hold_finite(value: Tensor, state: Progress, samples: list[int]) -> None:
+def _hold_finite(value: Tensor, told: str, samples: list[int]) -> None:
     if not torch.isfinite(value):
         listed = ", ".join(map(str, samples[:8])) + (", ..." if len(samples) > 8 else "")
         raise TrainingError(
-            f"the loss became {value.item()} in epoch {state.epoch + 1}, step {state.step + 1}, on the batch of samples"
-            f" {listed}: lower learning_rate, set clip, or look at those samples"
+            f"the {told.format(value.item())}, on the batch of samples {listed}: lower learning_rate, set clip, or look"
+            " at those samples"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, field
 
 PARTS_EVERY = 10
@@ -60,6 +61,7 @@ class Plan:
     seed: int
     precision: str
     clip: float | None
+    monitor: str
     epochs: int | None  # None where the schedule does not depend on it
 
 
@@ -87,11 +89,16 @@ class Progress:
         self.history.epochs.append({"epoch": self.epoch, **values})
 
     def judge(self, monitor: str, patience: int | None) -> bool:
-        """Whether the last epoch is the best so far; where `patience` is at its end, the history says that it stops."""
+        """Whether the last epoch is the best so far, which one whose value is NaN never is."""
         value = self.history.epochs[-1][f"val_{monitor}"]
-        if self.best is None or (value < self.best if monitor == "loss" else value > self.best):
+        better = self.best is None or (value < self.best if monitor == "loss" else value > self.best)
+        if better and not math.isnan(value):
             self.best, self.waited, self.history.best_epoch = value, 0, self.epoch
             return True
         self.waited += 1
-        self.history.stopped_early = patience is not None and self.waited >= patience
+        self.wait(patience)
         return False
+
+    def wait(self, patience: int | None) -> None:
+        """Where `patience` is at its end, the history says that training stops; with more of it, that it goes on."""
+        self.history.stopped_early = patience is not None and self.waited >= patience
