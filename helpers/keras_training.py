@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from helpers.datasets import LabeledImages
+from whatchanged.files import user_path
 from whatchanged.models.dual_attention import CORES, GPUS, keras, tf
 from whatchanged.progress import progress_bar
 
@@ -100,6 +102,24 @@ class TextBar(keras.callbacks.Callback):
         self._open.close()
 
 
+class FiniteLoss(keras.callbacks.Callback):
+    """Ends a training whose loss is NaN or infinite with a ValueError, before such weights are kept as the best."""
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self._hold(logs or {}, "loss", f"in epoch {self._epoch}, step {batch + 1}")
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._epoch = epoch + 1
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self._hold(logs or {}, "val_loss", f"after epoch {self._epoch}")
+
+    def _hold(self, logs: dict, name: str, when: str) -> None:
+        if not math.isfinite(logs.get(name, 0)):
+            told = "validation loss" if name == "val_loss" else name
+            raise ValueError(f"the {told} became {logs[name]} {when}: lower LEARNING_RATE, or look at the pictures")
+
+
 class WholeCheckpoint(keras.callbacks.ModelCheckpoint):
     """Keras' own, but the file is the old one or the new one, even where a kill cuts off the saving."""
 
@@ -125,7 +145,7 @@ def callbacks(
 
     The learning rate falls to a fifth where the validation loss stands still; the weights of the best validation
     accuracy are kept in `best.keras`; training stops when the validation loss was not better for `patience` epochs;
-    `epochs.csv` holds a row an epoch.
+    `epochs.csv` holds a row an epoch. A loss that becomes NaN or infinite is a ValueError.
 
     Parameters
     ----------
@@ -136,7 +156,7 @@ def callbacks(
     resume : let a run that was killed go on with the epoch after the last whole one, with the same arguments; it counts
         its patience anew. A run that ended, and any run without it, begins from the start.
     """
-    folder = Path(folder)
+    folder = user_path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if not (resume and (folder / "backup" / "training_metadata.json").is_file()):
         shutil.rmtree(folder / "backup", ignore_errors=True)
@@ -146,6 +166,7 @@ def callbacks(
     best = max(epochs(folder).column("val_accuracy")) if done else None
     # A row is written after what it tells of, and the backup last: whatever a kill cuts off is done again.
     return [
+        FiniteLoss(),
         WholeCheckpoint(
             folder / "best.keras", monitor="val_accuracy", save_best_only=True, initial_value_threshold=best
         ),
@@ -173,5 +194,5 @@ def epochs(folder: str | Path) -> Epochs:
     """The epochs of a run, also one that was killed and resumed, from the folder that `callbacks` was given."""
     import pandas
 
-    rows = pandas.read_csv(Path(folder) / "epochs.csv").drop_duplicates("epoch", keep="last")
+    rows = pandas.read_csv(user_path(folder) / "epochs.csv").drop_duplicates("epoch", keep="last")
     return Epochs(rows.to_dict("list"))

@@ -1,6 +1,7 @@
 """A small training run in its own process, for the tests that kill it, resume it or launch it twice.
 
 usage: train_script.py FOLDER OUTPUT [--resume] [--die step|save] [--epochs N] [--plain] [--seen FOLDER]
+                       [--samples N] [--batch N]
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ parser.add_argument("--resume", action="store_true")
 parser.add_argument("--die", choices=("step", "save"))
 parser.add_argument("--epochs", type=int, default=3)
 parser.add_argument("--plain", action="store_true", help="without dropout, BatchNorm, augmentation and schedule")
+parser.add_argument("--samples", type=int, default=130)
+parser.add_argument("--batch", type=int, default=16)
 parser.add_argument("--seen", help="note here which samples each process read")
 options = parser.parse_args()
 
@@ -81,7 +84,7 @@ def jitter(batch):
 
 
 rank = int(os.environ.get("RANK", 0))
-train = Noted(130, 1, options.seen and Path(options.seen) / f"{rank}.txt")
+train = Noted(options.samples, 1, options.seen and Path(options.seen) / f"{rank}.txt")
 options.plain or torch.manual_seed(rank)
 history = training.fit(
     model,
@@ -96,7 +99,7 @@ history = training.fit(
         augment=None if options.plain else jitter,
     ),
     epochs=options.epochs,
-    batch_size=16,
+    batch_size=options.batch,
     keep=training.Keeping(options.folder, checkpoint_every=2, resume=options.resume),
     seed=3,
     progress=False,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
+from whatchanged.files import user_path
 from whatchanged.models.tblip2_options import PROMPT
 
 if TYPE_CHECKING:
@@ -21,17 +23,37 @@ def load_blip2(name: str, dtype: torch.dtype | None = None) -> tuple[Blip2ForCon
     ----------
     name : as "Salesforce/blip2-opt-2.7b", or a folder.
     dtype : of the weights; None is fp32.
+
+    Raises
+    ------
+    ValueError
+        There is no such checkpoint, or it is not a whole one of a BLIP-2.
     """
     from transformers import Blip2ForConditionalGeneration, Blip2Processor
 
+    place = str(user_path(name))
     try:
-        processor = Blip2Processor.from_pretrained(name)
-        return Blip2ForConditionalGeneration.from_pretrained(name, dtype=dtype or torch.float32), processor
-    except OSError as error:
+        processor = Blip2Processor.from_pretrained(place)
+        model, told = Blip2ForConditionalGeneration.from_pretrained(
+            place, dtype=dtype or torch.float32, output_loading_info=True
+        )
+    except Exception as error:  # what transformers raises depends on how the checkpoint is broken
+        if Path(place).is_dir():
+            reason = str(error).strip().partition("\n")[0]
+            raise ValueError(
+                f"MODEL_NAME is {name!r}, a folder that holds no BLIP-2 checkpoint that can be read: download it again,"
+                f" or give another ({reason})"
+            ) from error
         raise ValueError(
             f"MODEL_NAME is {name!r}: it is neither a folder with a BLIP-2 checkpoint nor a name that the hub could be"
             " asked for; check the spelling and the network, or download it once and give the folder"
         ) from error
+    if told["missing_keys"]:  # transformers would draw them at random
+        raise ValueError(
+            f"MODEL_NAME is {name!r}, a checkpoint without {min(told['missing_keys'])}: download it again, whole, or"
+            " give that of a BLIP-2"
+        )
+    return model, processor
 
 
 def small_blip2(

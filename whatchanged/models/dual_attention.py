@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +15,7 @@ import cv2
 import numpy as np
 
 from whatchanged.devices import quiet_stderr
+from whatchanged.files import user_path
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 # TensorFlow takes oneDNN's convolutions by itself only where there is AVX-512; with AVX2 alone they are faster, too.
@@ -33,6 +36,8 @@ with quiet_stderr():
 
 CORES = os.cpu_count() or 1
 _STAGES = {8: "conv3_block4_out", 16: "conv4_block6_out", 32: "conv5_block3_out"}
+IMAGENET = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"  # as keras.applications names and caches it
+IMAGENET_MD5 = "4d473c1dd8becc155b73f8504c6f6626"
 BN_MOMENTUM = 0.9  # Keras' own 0.99 still remembers the random start after a hundred steps
 
 
@@ -182,7 +187,7 @@ def build(
     cnn: bool = True,
     attention: bool = True,
     stride: int = 8,
-    weights: str | None = None,
+    weights: str | Path | None = None,
     dropout: float = 0.3,
 ) -> keras.Model:
     """The two-branch classifier, or a part of it for comparison.
@@ -237,7 +242,8 @@ def load(path: str | Path) -> keras.Model:
     ValueError
         There is no such file, or it is not one that Keras wrote.
     """
-    if not Path(path).is_file():
+    path = user_path(path)
+    if not path.is_file():
         raise ValueError(f"{path} does not exist: give the .keras file of a trained network")
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -305,26 +311,51 @@ def enlarged(maps: np.ndarray, size: int) -> np.ndarray:
     return np.stack([cv2.remap(one, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for one in maps])
 
 
-def _resnet(size: int, stride: int, weights: str | None) -> keras.Model:
+def _resnet(size: int, stride: int, weights: str | Path | None) -> keras.Model:
     """ResNet50 up to a stage. From random weights each of its blocks begins as the identity, which trains faster."""
-    if weights not in (None, "imagenet") and not Path(weights).is_file():
-        raise FileNotFoundError(f"weights is {weights!r}: use 'imagenet', None, or a file that exists")
-    try:
-        whole = keras.applications.ResNet50(include_top=False, weights=weights, input_shape=(size, size, 3))
-    except Exception as error:  # keras raises a plain Exception where the download fails
-        if weights != "imagenet":
-            raise ValueError(f"{weights} does not hold the weights of a ResNet50 without its top") from error
-        raise ConnectionError(
-            "the ImageNet weights of ResNet50 are not on this machine and could not be downloaded: connect to the"
-            " network once, or give the path of a file of weights, or None"
-        ) from error
-    if weights is None:
+    path = None if weights is None else _weights_file(weights)
+    whole = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(size, size, 3))
+    if path is not None:
+        _load(whole, path)
+    else:
         for layer in whole.layers:
             if isinstance(layer, layers.BatchNormalization):
                 layer.momentum = BN_MOMENTUM
             if layer.name.endswith("_3_bn"):
                 layer.gamma.assign(ops.zeros_like(layer.gamma))
     return keras.Model(whole.input, whole.get_layer(_STAGES[stride]).output, name="resnet50")
+
+
+def _weights_file(weights: str | Path) -> Path:
+    """A file of weights: the one that is named, or that of ImageNet in Keras' cache, downloaded if it is not there."""
+    if str(weights) != "imagenet":
+        path = user_path(weights)
+        if not path.is_file():
+            raise FileNotFoundError(f"weights is {str(weights)!r}: use 'imagenet', None, or a file that exists")
+        return path
+    address = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/" + IMAGENET
+    try:
+        # Not by `file_hash`: where it differs and there is no network, Keras deletes the file that it finds.
+        path = Path(keras.utils.get_file(IMAGENET, address, cache_subdir="models"))
+    except Exception as error:  # keras raises a plain Exception where the download fails
+        raise ConnectionError(
+            f"the ImageNet weights of ResNet50 are not on this machine and could not be downloaded: connect to the"
+            f" network once, put {IMAGENET} into models/ of Keras' folder (~/.keras), or give the path of a file of"
+            " weights, or None"
+        ) from error
+    if hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != IMAGENET_MD5:
+        warnings.warn(f"{path} is not the file that Keras publishes; it is taken as it is", stacklevel=4)
+    return path
+
+
+def _load(model: keras.Model, path: Path) -> None:
+    try:
+        model.load_weights(path)
+    except Exception as error:  # what Keras raises depends on how the file is broken
+        raise ValueError(
+            f"{path} does not hold the weights of a ResNet50 without its top: give a file as Keras publishes it, whose"
+            " name ends in notop.h5, or delete this one to have it downloaded by 'imagenet'"
+        ) from error
 
 
 def _custom_cnn(images: Any, stride: int) -> Any:

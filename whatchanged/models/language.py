@@ -57,8 +57,8 @@ class LanguageModel:
         if not self.blip2.config.use_decoder_only_language_model:
             return model(inputs_embeds=given, attention_mask=mask, labels=wanted).logits, wanted
         given = torch.cat([given, self.embed(words["input_ids"]).to(given.dtype)], dim=1)
-        most = model.config.max_position_embeddings
-        if given.shape[1] > most:
+        most = getattr(model.config, "max_position_embeddings", None)
+        if most and given.shape[1] > most:
             raise ValueError(
                 f"a caption has {wanted.shape[1]} tokens: after the {given.shape[1] - wanted.shape[1]} of the pair and"
                 f" the prompt the language model reads {most} in all; shorten the caption or leave it out"

@@ -106,8 +106,8 @@ def fit(
             store.load_best(model)
         elif validation is not None:
             raise TrainingError(
-                f"the validation {monitor} was nan after each of the {epochs} epochs, so that none is the best: the model"
-                " has the weights of the last; monitor the loss, or look at the validation data"
+                f"the validation {monitor} was nan after each of {state.epoch} epochs, so that none is the best and the"
+                " model has the weights of the last: monitor the loss, or look at the validation data"
             )
     accelerator.free_memory()
     return state.history
@@ -219,6 +219,8 @@ class Trainer:
 def _refuse(train: Any, validation: Any, recipe: Recipe, epochs: int, batch_size: int, by: str, patience: Any) -> None:
     if len(train) == 0:
         raise ValueError("the training data is empty")
+    if validation is not None and len(validation) == 0:
+        raise ValueError("the validation data is empty: give some, or None")
     for name, value in {"epochs": epochs, "batch_size": batch_size, "accumulate": recipe.accumulate}.items():
         if value < 1:
             raise ValueError(f"{name} is {value}: give at least 1")

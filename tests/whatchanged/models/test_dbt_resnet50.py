@@ -16,6 +16,7 @@ from support import SCRIPTS
 from helpers import evaluation, scenes
 from helpers.changes import write_dataset
 from whatchanged import alignment
+from whatchanged.features import _build_resnet50, feature_similarity
 from whatchanged.models import dbt_resnet50 as dbt
 from whatchanged.weights import to_tensor
 
@@ -59,6 +60,27 @@ def test_the_backbone_is_the_resnet50_of_torchvision(tmp_path, batch):
             x = getattr(source, dbt._STAGES[stride][0])(x)
             assert features.shape == (2, 2, dbt._STAGES[stride][1], 96 // stride, 96 // stride)
             torch.testing.assert_close(features.flatten(0, 1), x, rtol=1e-4, atol=1e-4)
+
+
+def test_the_published_imagenet_weights_load_from_torchs_cache(tmp_path, monkeypatch):
+    """ResNet50's, for this network and for the features of `detect`, which stay those of torchvision's network."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    source = randomized(torchvision.models.resnet50())
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    old = {name: value for name, value in source.state_dict().items() if "num_batches" not in name}
+    assert len(old) == 267
+    torch.save(old, tmp_path / "hub" / "checkpoints" / "resnet50-11ad3fa6.pth")
+    model = dbt.build("original", weights="imagenet")
+    assert torch.equal(model.backbone.layer4[2].conv3.weight, source.layer4[2].conv3.weight)
+    assert torch.equal(model.backbone.bn1.running_var, source.bn1.running_var)
+    before, after = (np.random.default_rng(seed).integers(0, 256, (64, 64, 3), np.uint8) for seed in (0, 1))
+    _build_resnet50.cache_clear()
+    found = feature_similarity(before, after, weights="imagenet").similarity
+    with torch.inference_mode():
+        source.fc = torch.nn.Identity()
+        vectors = source(torch.stack([to_tensor(before), to_tensor(after)]))
+    assert found == pytest.approx(torch.cosine_similarity(vectors[:1], vectors[1:]).item(), abs=0.02)
+    _build_resnet50.cache_clear()
 
 
 def test_the_original_form_lays_averaged_features_end_to_end(batch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -104,6 +105,21 @@ def test_the_heads_learn_what_belongs_together():
 def test_a_text_too_long_is_refused():
     with pytest.raises(ValueError, match="a text has 200 tokens: the heads read at most 128"):
         MatchingHeads(8, 8, 32).text(torch.zeros(1, 200, 8), torch.ones(1, 200).bool())
+
+
+def test_of_a_long_text_the_heads_read_the_beginning_and_say_so_once():
+    torch.manual_seed(0)
+    heads = MatchingHeads(8, 12, 32).eval()
+    images, texts = torch.randn(4, 5, 8), torch.randn(4, 140, 12)
+    there, same = torch.ones(4, 140).bool(), torch.eye(4).bool()
+    expected = heads(images, texts[:, :128], there[:, :128], same)
+    with pytest.warns(UserWarning, match="a caption has 140 tokens: the matching heads read its first 128"):
+        found = heads(images, texts, there, same)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        heads(images, texts, there, same)
+    assert torch.equal(found.similarity, expected.similarity)
+    assert torch.equal(found.itm, expected.itm)
 
 
 def test_word_loss_by_its_formula():

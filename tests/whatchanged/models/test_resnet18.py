@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 import safetensors.torch
@@ -123,13 +126,103 @@ def test_bad_weights_are_named(tmp_path):
         resnet18.build(0)
 
 
-def test_imagenet_weights_without_a_network_say_what_to_do(monkeypatch):
+def published(architecture, folder, monkeypatch, **format):
+    """The published weights in torch's cache, of random values: what torch before 0.4.1 wrote, without
+    `num_batches_tracked`, each weight a Parameter.
+    """
+    monkeypatch.setenv("TORCH_HOME", str(folder))
+    network = torchvision.models.get_model(architecture)
+    old = {name: value for name, value in network.state_dict(keep_vars=True).items() if "num_batches" not in name}
+    kept = folder / "hub" / "checkpoints"
+    kept.mkdir(parents=True, exist_ok=True)
+    address = torchvision.models.get_model_weights(architecture).DEFAULT.url
+    path = kept / address.rpartition("/")[2]
+    torch.save(OrderedDict(old), path, **format)
+    return network, path
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_the_published_imagenet_weights_load_from_torchs_cache(tmp_path, monkeypatch, zipped):
+    source, path = published("resnet18", tmp_path, monkeypatch, _use_new_zipfile_serialization=zipped)
+    assert path.name == "resnet18-f37072fd.pth"
+    assert len(torch.load(path, weights_only=True)) == 102
+    model = resnet18.build(2, "imagenet")
+    for name, value in source.state_dict().items():
+        if not name.startswith("fc."):
+            assert torch.equal(model.state_dict()[name], value), name
+    assert model.fc.out_features == 2
+
+
+def test_a_broken_file_in_torchs_cache_is_named(tmp_path, monkeypatch):
+    _, path = published("resnet18", tmp_path, monkeypatch)
+    path.write_bytes(path.read_bytes()[:100_000])
+    with pytest.raises(ValueError, match="resnet18-f37072fd.pth is not a checkpoint: delete it, and it is downloaded"):
+        resnet18.build(2, "imagenet")
+    torch.save(torchvision.models.resnet34().state_dict(), path)
+    with pytest.raises(ValueError, match="in .*resnet18-f37072fd.pth are not those of a resnet18: layer1.2.conv1.wei"):
+        resnet18.build(2, "imagenet")
+
+
+def nested(*names):
+    """A state dict below these names, beside what training scripts save with it."""
+
+    def wrap(state):
+        for name in reversed(names):
+            state = {"epoch": 3, "best_acc1": np.float64(0.9), "args": argparse.Namespace(lr=0.1), name: state}
+        return state
+
+    return wrap
+
+
+def renamed(before):
+    return lambda state: {before(name): value for name, value in state.items()}
+
+
+SAVED = {
+    "state_dict": nested("state_dict"),
+    "model_state_dict": nested("model_state_dict"),
+    "model": nested("model"),
+    "two deep": nested("model", "state_dict"),
+    "DataParallel": renamed("module.{}".format),
+    "torch.compile": renamed("_orig_mod.{}".format),
+    "both": renamed("module._orig_mod.{}".format),
+    "a compiled part": renamed(lambda name: name.replace("layer1.", "layer1._orig_mod.")),
+    "Lightning": lambda state: nested("state_dict")(renamed("model.{}".format)(state)),
+    "half precision": lambda state: {name: value.half() for name, value in state.items()},
+    "another head": lambda state: {name.replace("fc.", "fc.1."): value for name, value in state.items()},
+}
+
+
+@pytest.mark.parametrize("saved", SAVED)
+def test_checkpoints_load_as_training_scripts_save_them(tmp_path, monkeypatch, saved):
+    source = torchvision.models.resnet18(num_classes=3).state_dict()
+    torch.save(SAVED[saved](source), tmp_path / "weights.pth")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    found = resnet18.build(2, "~/weights.pth").state_dict()
+    for name, value in source.items():
+        if not name.startswith("fc."):
+            expected = value.half().to(value.dtype) if saved == "half precision" else value
+            assert torch.equal(found[name], expected), name
+
+
+def test_a_whole_model_is_refused_for_the_code_that_it_could_run(tmp_path):
+    torch.save(torchvision.models.resnet18(), tmp_path / "whole.pt")
+    with pytest.raises(
+        ValueError, match=r"whole.pt holds Python objects, .*: save one with torch.save\(model.state_di"
+    ):
+        resnet18.build(2, tmp_path / "whole.pt")
+
+
+def test_imagenet_weights_without_a_network_say_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
     def offline(*_, **__):
         raise OSError("no route")
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
-    with pytest.raises(ConnectionError, match="ImageNet weights of resnet18 are not on this machine"):
+    with pytest.raises(ConnectionError, match="of resnet18 are not on this machine .*put resnet18-f37072fd.pth into"):
         resnet18.build(2, "imagenet")
 
 
@@ -148,16 +241,19 @@ def test_grad_cam_is_the_formula_and_finds_what_decides():
     assert maps == pytest.approx(expected.detach().numpy(), abs=1e-6)
 
 
-def test_a_saved_classifier_answers_the_same(tmp_path):
+def test_a_saved_classifier_answers_the_same(tmp_path, monkeypatch):
     model = seeded(3)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_()  # so that what is no parameter is kept, too
     saved = resnet18.Classifier(model, 48, ("a", "b", "c"))
     loaded = resnet18.Classifier.load(saved.save(tmp_path / "model.safetensors"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    at_home = resnet18.Classifier.load("~/model.safetensors")
     picture = surfaces.surface(0, 0, size=96).image
     expected = model.eval()(to_tensor(resized(picture, 48))[None]).softmax(1)[0].tolist()
-    for classifier in (saved, loaded):
+    for classifier in (saved, loaded, at_home):
         probabilities, heat = classifier(picture)
         assert list(probabilities) == ["a", "b", "c"]
         assert list(probabilities.values()) == pytest.approx(expected, abs=1e-5)

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from training_runs import Points, fit, linear, run, same_bits
 
 from whatchanged import training
@@ -90,6 +91,54 @@ def test_resume_refuses_another_run(tmp_path):
     _, history = fit(keep=anew, epochs=1)
     assert len(history.epochs) == 1, "without resume a run starts anew"
     assert len(list(tmp_path.glob("checkpoint-*"))) == 1
+
+
+def turned():
+    """Validation data whose labels are turned around: it gets worse from the first epoch on."""
+    data = Points(32, seed=1)
+    data.y = 1 - data.y
+    return data
+
+
+def test_a_run_that_stopped_early_goes_on_with_more_patience(tmp_path):
+    """To the same bits as if it had had that patience from the start; with the same it stays where it is."""
+    options = {"validation": turned(), "learning_rate": 0.05, "epochs": 9}
+    on = training.Keeping(tmp_path / "run", resume=True)
+    _, first = fit(keep=training.Keeping(tmp_path / "run"), patience=2, **options)
+    _, same = fit(keep=on, patience=2, **options)
+    assert len(first.epochs) == len(same.epochs) == 3
+    assert first.stopped_early
+    assert same.stopped_early
+    ends = {}
+    for name, keep in (("whole", training.Keeping(tmp_path / "whole")), ("run", on)):
+        _, history = fit(keep=keep, patience=5, **options)
+        assert (len(history.epochs), history.stopped_early, history.best_epoch) == (6, True, 1)
+        newest = sorted((tmp_path / name).glob("checkpoint-*"))[-1] / "model.safetensors"
+        ends[name] = load_file(newest)["weight"], history.step_loss
+    assert torch.equal(ends["run"][0], ends["whole"][0])
+    assert ends["run"][1] == ends["whole"][1]
+    _, history = fit(keep=on, **options)
+    assert (len(history.epochs), history.stopped_early) == (9, False)
+
+
+def test_resume_refuses_what_another_best_or_another_model_would_break(tmp_path):
+    fit(validation=turned(), keep=training.Keeping(tmp_path))
+    on = training.Keeping(tmp_path, resume=True)
+    with pytest.raises(training.TrainingError, match="had monitor=loss and this one has monitor=accuracy"):
+        fit(validation=turned(), keep=on, monitor="accuracy", epochs=3)
+    for model in (torch.nn.Sequential(linear()), torch.nn.Linear(3, 4)):
+        with pytest.raises(
+            ValueError, match=r"checkpoint-\d+ holds the weights of another network: [0-9.]*(weight|bias) does"
+        ):
+            fit(model, validation=turned(), keep=on, epochs=3)
+
+
+def test_a_folder_may_be_given_from_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    model, _ = fit(validation=Points(16, seed=1), keep=training.Keeping("~/run"))
+    assert (tmp_path / "run" / "best.safetensors").is_file()
+    assert torch.equal(load_best_model(linear(), "~/run").weight, model.weight)
 
 
 def test_the_default_folder_is_where_the_best_weights_are_looked_for(tmp_path, monkeypatch):

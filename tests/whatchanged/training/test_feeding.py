@@ -30,6 +30,25 @@ def test_two_processes_reach_the_same_quality_with_batch_norm_and_dropout(tmp_pa
     assert abs(best[0] - best[1]) <= 0.08
 
 
+@pytest.mark.process
+@pytest.mark.parametrize("samples", ["3", "9"])
+def test_a_batch_too_small_to_go_round_trains_the_same_model(tmp_path, samples):
+    """An odd number at a batch of two: of the last one a process has no sample."""
+    options = ("--plain", "--samples", samples, "--batch", "2")
+    one = run(tmp_path, "one", *options)
+    two = run(tmp_path, "two", *options, processes=2)
+    for name, value in one["weights"].items():
+        torch.testing.assert_close(two["weights"][name], value, atol=1e-5, rtol=1e-4)
+    for ours, theirs in zip(one["history"]["epochs"], two["history"]["epochs"], strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+@pytest.mark.process
+def test_one_sample_a_process_trains_batch_norm(tmp_path):
+    done = run(tmp_path, "two", "--samples", "5", "--batch", "2", processes=2)
+    assert [epoch["epoch"] for epoch in done["history"]["epochs"]] == [1, 2, 3]
+
+
 def test_accumulated_batches_are_one_large_batch():
     """Also where the samples do not divide: 50 samples are batches of 13, 13, 12, 12."""
     small, _ = fit(train=Points(50), batch_size=13, accumulate=4)

@@ -87,6 +87,69 @@ def test_a_loss_that_becomes_nan_names_the_step_and_the_samples():
     assert "lower learning_rate" in str(caught.value)
 
 
+def test_a_validation_loss_that_becomes_nan_names_the_epoch_and_the_samples(tmp_path):
+    """Whatever the batch; and a NaN of the first epoch is never kept as the best."""
+    for place, told in ((5, "samples 0, 1, 2, 3, 4, 5, 6, 7"), (20, "samples 16, 17, 18, 19, 20")):
+        for keep in (None, training.Keeping(tmp_path)):
+            with pytest.raises(training.TrainingError, match=f"validation loss became nan after epoch 1, .*{told}"):
+                fit(validation=Points(32, seed=1, bad=place), keep=keep)
+            assert not (tmp_path / "best.safetensors").exists()
+
+
+def scored(values):
+    """A metric that has these values on the validation data, epoch by epoch; on the training data it is 1."""
+    given = iter(values)
+    return lambda logits, labels: next(given) if len(labels) == 32 else 1.0
+
+
+def test_a_metric_that_is_nan_is_never_the_best():
+    options = {"validation": Points(32, seed=1), "monitor": "auc", "epochs": 3}
+    _, history = fit(metrics={"auc": scored([np.nan, 0.5, np.nan])}, **options)
+    assert history.best_epoch == 2
+    _, history = fit(metrics={"auc": scored([0.5, np.nan, np.nan])}, patience=2, **options)
+    assert (history.best_epoch, history.stopped_early) == (1, True)
+    with pytest.raises(training.TrainingError, match="validation auc was nan after each of 3 epochs, so that none is"):
+        fit(metrics={"auc": scored([np.nan] * 3)}, **options)
+
+
+@pytest.mark.parametrize(("count", "batch_size"), [(5, 2), (3, 1), (1, 1), (1, 4)])
+def test_a_batch_of_one_trains_batch_norm(count, batch_size):
+    """Of an odd number at a batch of two one is alone, whom PyTorch's BatchNorm refuses."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    _, history = fit(model, Points(count), batch_size=batch_size, epochs=2)
+    assert len(history.step_loss) == 2 * -(-count // batch_size)
+    assert np.isfinite(history.step_loss).all()
+    assert model[1].num_batches_tracked == 2 * (count // 2 if batch_size == 2 else 0), "one value moves no statistics"
+    with pytest.raises(ValueError, match="Expected more than 1 value per channel"):
+        model.train()(Points().x[:1])  # it is as it was
+
+
+def test_a_lone_sample_is_normalized_by_the_running_statistics():
+    torch.manual_seed(0)
+    layer, data = torch.nn.BatchNorm1d(3), Points(1)
+    layer.running_mean.uniform_(-1, 1)
+    layer.running_var.uniform_(0.5, 2)
+    expected = (data.x - layer.running_mean) / (layer.running_var + layer.eps).sqrt()
+    seen = []
+
+    def loss(model, batch):
+        seen.append(model(batch[0]))
+        return seen[0].sum(), None
+
+    fit(layer, data, loss=loss, metrics={}, epochs=1, learning_rate=0.0)
+    torch.testing.assert_close(seen[0].detach(), expected)
+
+
+def test_a_batch_of_one_picture_whose_maps_are_one_place():
+    """Notebook 02's network at the least of its settings: pictures of 32 pixels, one a step."""
+    from whatchanged.models import resnet18
+
+    torch.manual_seed(0)
+    data = [(torch.randn(3, 32, 32), place % 2) for place in range(3)]
+    assert len(fit(resnet18.build(2), data, batch_size=1, epochs=1)[1].step_loss) == 3
+
+
 def test_out_of_memory_says_what_to_lower():
     class Hungry(torch.nn.Linear):
         def forward(self, x):
@@ -121,6 +184,7 @@ def test_metrics_over_all_of_the_validation_data():
         ({"monitor": "accuracy"}, "patience and monitor need validation data"),
         ({"validation": Points(), "monitor": "auc"}, "monitor is 'auc': choose from loss, accuracy"),
         ({"train": Points(0)}, "the training data is empty"),
+        ({"validation": Points(0)}, "the validation data is empty: give some, or None"),
     ],
 )
 def test_bad_arguments_are_named(options, message):
