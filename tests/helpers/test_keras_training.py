@@ -134,6 +134,26 @@ def test_the_learning_rate_falls_by_plan(data, tmp_path):
     assert keras_training.epochs(tmp_path).column("learning_rate") == pytest.approx([0.01, 0.005, 0.0025])
 
 
+@pytest.mark.process
+@pytest.mark.parametrize("part", ["training", "validation"])
+def test_a_loss_that_becomes_nan_ends_the_training_and_is_never_the_best(tmp_path, monkeypatch, part):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, activation="sigmoid")])
+    model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
+    good, labels = np.ones((8, 3), np.float32), np.ones((8, 1), np.float32)
+    bad = good.copy()
+    bad[5, 1] = np.nan
+    images, seen = (bad, good) if part == "training" else (good, bad)
+    told = "the loss became nan in epoch 1, step" if part == "training" else "validation loss became nan after epoch 1"
+    options = {"validation_data": (seen, labels), "batch_size": 4, "epochs": 2, "shuffle": False, "verbose": 0}
+    with pytest.raises(ValueError, match=f"{told}.*: lower LEARNING_RATE, or look at the pictures"):
+        model.fit(images, labels, callbacks=keras_training.callbacks("~/run"), **options)
+    assert (tmp_path / "run").is_dir()
+    assert not (tmp_path / "run" / "best.keras").exists()
+
+
 def test_epochs_are_those_of_the_file_the_last_word_counts(tmp_path):
     (tmp_path / "epochs.csv").write_text("epoch,accuracy,val_accuracy\n0,0.5,0.4\n1,0.6,0.5\n1,0.7,0.6\n")
     found = keras_training.epochs(tmp_path)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import os
 import subprocess
 import sys
+import warnings
 
+import h5py
 import numpy as np
 import pytest
 from support import ROOT, SCRIPTS
@@ -180,9 +183,63 @@ def test_weights_of_a_file_and_weights_that_are_not_there(tmp_path, monkeypatch)
     def offline(*_, **__):
         raise Exception("URL fetch failure")  # what keras raises
 
-    monkeypatch.setattr("keras.src.utils.file_utils.get_file", offline)
-    with pytest.raises(ConnectionError, match="ImageNet weights of ResNet50 are not on this machine"):
+    monkeypatch.setattr("keras.utils.get_file", offline)
+    with pytest.raises(ConnectionError, match="ImageNet weights of ResNet50 are not on this machine.*put resnet50_wei"):
         dual.build(32, weights="imagenet")
+
+
+def write_published(path, network):
+    """The weights of a network as keras.applications publishes them: Keras 2's own layout, a group a layer, in which
+    each weight lies under its full name.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name.encode() for layer in network.layers]
+        file.attrs["backend"], file.attrs["keras_version"] = b"tensorflow", b"2.2.4"
+        for layer in network.layers:
+            group = file.create_group(layer.name)
+            names = [f"{layer.name}/{weight.name}:0" for weight in layer.weights]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, weight in zip(names, layer.weights, strict=True):
+                group.create_dataset(name, data=keras.ops.convert_to_numpy(weight))
+    return path
+
+
+@pytest.mark.process
+def test_the_published_imagenet_weights_load_from_keras_cache(tmp_path, monkeypatch):
+    """In the published format by random values, which therefore are told to be others; and by a path from home."""
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    source = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(32, 32, 3))
+    for seed, weight in enumerate(source.weights):  # no two alike, so that none may stand for another
+        weight.assign(np.random.default_rng(seed).uniform(0.5, 1, weight.shape))
+    path = write_published(tmp_path / "models" / "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5", source)
+    with pytest.warns(UserWarning, match="notop.h5 is not the file that Keras publishes; it is taken as it is"):
+        found = dual.build(32, stride=32, weights="imagenet").get_layer("resnet50")
+    again = dual.build(32, stride=32, weights=f"~/models/{path.name}").get_layer("resnet50")
+    for network in (found, again):
+        for ours, theirs in zip(network.weights, source.weights, strict=True):
+            assert np.array_equal(keras.ops.convert_to_numpy(ours), keras.ops.convert_to_numpy(theirs)), theirs.path
+    monkeypatch.setattr(dual, "IMAGENET_MD5", hashlib.md5(path.read_bytes()).hexdigest())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        dual.build(32, weights="imagenet")
+
+
+def test_a_broken_file_in_keras_cache_is_named_and_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
+    path = tmp_path / "models" / dual.IMAGENET
+    path.parent.mkdir()
+    path.write_bytes(b"half of a download")
+    with (
+        pytest.warns(UserWarning, match="is not the file that Keras publishes"),
+        pytest.raises(
+            ValueError, match="notop.h5 does not hold the weights of a ResNet50 .*: give a file as Keras pub"
+        ),
+    ):
+        dual.build(32, weights="imagenet")
+    assert path.read_bytes() == b"half of a download"
 
 
 @pytest.mark.parametrize(
