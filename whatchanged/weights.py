@@ -18,8 +18,8 @@ IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
 CHECKPOINTS = "checkpoints"  # the folder that a training keeps unless told another
 BEST_WEIGHTS = "best.safetensors"  # in it: the weights of the best epoch
-STATES = ("state_dict", "model_state_dict", "model")  # where training scripts keep a state dict in what they save
-WRAPPERS = {"module", "_orig_mod", "model"}  # parts of names that DataParallel, torch.compile and Lightning add
+_STATES = ("state_dict", "model_state_dict", "model")  # where training scripts keep a state dict in what they save
+_WRAPPERS = {"module", "_orig_mod", "model"}  # parts of names that DataParallel, torch.compile and Lightning add
 
 
 def to_tensor(picture: np.ndarray) -> Any:
@@ -137,9 +137,9 @@ def _harmless() -> list[Any]:
 
 
 def _unwrapped(found: dict[str, Any]) -> dict[str, Any]:
-    while inner := next((found[name] for name in STATES if isinstance(found.get(name), dict)), None):
+    while inner := next((found[name] for name in _STATES if isinstance(found.get(name), dict)), None):
         found = inner
-    return {".".join(part for part in str(name).split(".") if part not in WRAPPERS): found[name] for name in found}
+    return {".".join(part for part in str(name).split(".") if part not in _WRAPPERS): found[name] for name in found}
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -34,9 +34,10 @@ def load_blip2(name: str, dtype: torch.dtype | None = None) -> tuple[Blip2ForCon
     place = str(user_path(name))
     try:
         processor = Blip2Processor.from_pretrained(place)
-        model, told = Blip2ForConditionalGeneration.from_pretrained(
+        loaded: Any = Blip2ForConditionalGeneration.from_pretrained(
             place, dtype=dtype or torch.float32, output_loading_info=True
         )
+        model, told = loaded
     except Exception as error:  # what transformers raises depends on how the checkpoint is broken
         if Path(place).is_dir():
             reason = str(error).strip().partition("\n")[0]

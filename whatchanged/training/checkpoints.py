@@ -93,7 +93,13 @@ class Checkpoints:
         else:
             self._save_weights(model, BEST_WEIGHTS)
 
-    def load_best(self, model: nn.Module) -> None:
+    def load_best(self, model: nn.Module, state: Progress) -> None:
+        """Give the model the weights of its best epoch, or TrainingError where none was."""
+        if state.history.best_epoch is None:
+            raise TrainingError(
+                f"the validation {self.plan.monitor} was nan after each of {state.epoch} epochs, so that none is the"
+                " best and the model has the weights of the last: monitor the loss, or look at the validation data"
+            )
         if self.folder is not None:
             with whole_weights(self.folder / BEST_WEIGHTS):
                 model.load_state_dict(load_file(self.folder / BEST_WEIGHTS))

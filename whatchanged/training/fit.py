@@ -102,13 +102,8 @@ def fit(
             if validation is not None and state.judge(monitor, patience):
                 store.save_best(model)
             store.after_epoch(model, state)
-        if state.history.best_epoch is not None:
-            store.load_best(model)
-        elif validation is not None:
-            raise TrainingError(
-                f"the validation {monitor} was nan after each of {state.epoch} epochs, so that none is the best and the"
-                " model has the weights of the last: monitor the loss, or look at the validation data"
-            )
+        if validation is not None:
+            store.load_best(model, state)
     accelerator.free_memory()
     return state.history
 
