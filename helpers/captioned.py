@@ -11,7 +11,7 @@ import numpy as np
 
 from whatchanged.files import write_whole
 from whatchanged.images import one_a_core, read_image
-from whatchanged.pairs import each, find_pairs
+from whatchanged.pairs import each, pairs_and_rest
 
 
 class CaptionError(ValueError):
@@ -97,7 +97,7 @@ def describe_pairs(
     Parameters
     ----------
     describe : before, after (uint8 arrays (H, W, 3)) -> a caption.
-    source : as in `whatchanged.find_pairs`. A pair that cannot be read gets a row that says why.
+    source : as in `whatchanged.find_pairs`. What cannot be read or has no partner gets a row that says why.
     csv : where to write the table as well, whole or not at all.
 
     Returns
@@ -108,8 +108,10 @@ def describe_pairs(
     import pandas
 
     rows = []
-    for (before, after), caption, reason in each(find_pairs(source), lambda pair: describe(*map(read_image, pair))):
+    pairs, rest = pairs_and_rest(source)
+    for (before, after), caption, reason in each(pairs, lambda pair: describe(*map(read_image, pair))):
         rows.append({"before": before.name, "after": after.name, "caption": caption or "", "error": reason})
+    rows += [{"caption": ""} | item.row() for item in rest]
     table = pandas.DataFrame(rows, columns=["before", "after", "caption", "error"])
     if csv is not None:
         write_whole(csv, table.to_csv(index=False).encode())

@@ -12,7 +12,7 @@ from helpers.datasets import Pictures
 from whatchanged.alignment import aligned
 from whatchanged.files import write_whole
 from whatchanged.images import image_files, read_image, read_pair, resized
-from whatchanged.pairs import each, find_pairs
+from whatchanged.pairs import each, pairs_and_rest
 
 
 def classify_folder(
@@ -82,7 +82,8 @@ def predict_pairs(
 
     Parameters
     ----------
-    source : as in `whatchanged.find_pairs`. A pair that cannot be read or differs in size gets a row that says why.
+    source : as in `whatchanged.find_pairs`. What cannot be read, differs in size or has no partner gets a row that
+        says why.
     size : of the pictures the model was trained on, pixels.
     names : of the labels.
     thresholds : one a label; None is 0.5.
@@ -97,7 +98,8 @@ def predict_pairs(
     from whatchanged.training import predict, sigmoid
 
     least = np.full(len(names), 0.5) if thresholds is None else np.asarray(thresholds)
-    prepared = each(find_pairs(source), lambda paths: [resized(one, size) for one in aligned(*read_pair(*paths))])
+    pairs, rest = pairs_and_rest(source)
+    prepared = each(pairs, lambda paths: [resized(one, size) for one in aligned(*read_pair(*paths))])
     rows: list[dict[str, Any]] = []
     for (before, after), pair, reason in prepared:
         rows.append({"before": before.name, "after": after.name, "error": reason})
@@ -106,6 +108,7 @@ def predict_pairs(
             given = dict(zip(names, sigmoid(logits)[0], strict=True))
             said = [name for name, at in zip(names, least, strict=True) if given[name] >= at]
             rows[-1] |= {"changed": ", ".join(said) or "nothing"} | given
+    rows += [item.row() for item in rest]
     return _table(rows, ["before", "after", "changed", *names, "error"], csv)
 
 

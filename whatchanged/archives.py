@@ -11,6 +11,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -137,7 +138,11 @@ def _zip(path: Path) -> Iterator[list[Member]]:
         unsaid = [info for info in infos if not info.flag_bits & _UTF8_FLAG]
         names = {info: info.filename for info in infos}
         names |= zip(unsaid, _spelled([info.orig_filename.encode("cp437", "replace") for info in unsaid]), strict=True)
-        yield [Member(names[i], kind(i), i.file_size, partial(archive.open, i)) for i in infos]
+        members = [Member(names[i], kind(i), i.file_size, partial(archive.open, i)) for i in infos]
+        files = Counter(member.name for member in members if member.kind == "file")
+        if twice := next((name for name, times in files.items() if times > 1), None):
+            raise ArchiveError(f"{path.name} holds {twice} twice, and one would replace the other: pack it anew")
+        yield members
 
 
 @contextlib.contextmanager

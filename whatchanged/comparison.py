@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ def compare(
         As of `detect`.
     """
     first, second, note = images.as_arrays(before, after)
-    how = Options(**{**vars(options or Options()), **shortcuts})
+    how = replace(options or Options(), **shortcuts)
     found = detect(first, second, how)
     if note:
         found = found.noted(note)

@@ -219,7 +219,7 @@ def _page(given: Picture, name: str) -> Decoded:
     if isinstance(given, str | PathLike):
         return _first(Path(given))
     if isinstance(given, Image.Image):
-        return decoded(given.copy())
+        return decoded(given)  # not a copy: it has lost what a TIFF says of its values
     return Decoded(color(checked(np.asarray(given), name)), None, ())
 
 

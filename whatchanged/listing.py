@@ -64,6 +64,11 @@ class Item:
         """What results call both; None for one that there is not."""
         return self.before.name if self.before else None, self.after.name if self.after else None
 
+    def row(self) -> dict[str, str]:
+        """The names of the files without their folders, and the error, as tables of pairs have them."""
+        before, after = (Path(file.name).name if file else "" for file in (self.before, self.after))
+        return {"before": before, "after": after, "error": self.error}
+
     def told(self, reason: str) -> str:
         """A sentence about the files, by the names that results give them."""
         for file in self.files:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,21 +29,31 @@ def find_pairs(source: str | Path, pattern: Pattern | None = None) -> list[tuple
 
     Returns
     -------
-    list of (before, after) paths, sorted by name (folder) or in the order of the rows (CSV). What has no partner is not
-    among them; `searched` tells it.
+    list of (before, after) paths, sorted by name (folder) or in the order of the rows (CSV). A warning tells of
+    pictures that should be in a pair and are not; `pairs_and_rest` gives them.
 
     Raises
     ------
     ValueError
         There is no such file or folder, a column or a name in a row is missing, or no pair is found.
     """
+    pairs, rest = pairs_and_rest(source, pattern)
+    if rest:
+        more = f", and {len(rest) - 1} more" if len(rest) > 1 else ""
+        warnings.warn(f"{source}: left out is {rest[0].name}: {rest[0].error}{more}", stacklevel=2)
+    return pairs
+
+
+def pairs_and_rest(source: str | Path, pattern: Pattern | None = None) -> tuple[list[tuple[Path, Path]], list[Item]]:
+    """The pairs that `find_pairs` finds, and the pictures that should be in one and are not, each with its `error`."""
     if is_packed(source) and Path(source).is_file():
         raise ValueError(f"{source} is an archive: unpack it first")
     with searched(source, pattern) as items:
         for item in items:
             if item.error and not Path(source).is_dir():
                 raise ValueError(item.error)
-        return [(item.before.path, item.after.path) for item in items if item.before and item.after]
+        pairs = [(item.before.path, item.after.path) for item in items if item.before and item.after]
+        return pairs, [item for item in items if item.error]
 
 
 @contextmanager

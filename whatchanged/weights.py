@@ -139,7 +139,10 @@ def _harmless() -> list[Any]:
 def _unwrapped(found: dict[str, Any]) -> dict[str, Any]:
     while inner := next((found[name] for name in _STATES if isinstance(found.get(name), dict)), None):
         found = inner
-    return {".".join(part for part in str(name).split(".") if part not in _WRAPPERS): found[name] for name in found}
+    names = {name: ".".join(part for part in str(name).split(".") if part not in _WRAPPERS) for name in found}
+    if len(set(names.values())) < len(names):  # these are parts of the network's own
+        return found
+    return {names[name]: value for name, value in found.items()}
 
 
 @contextlib.contextmanager

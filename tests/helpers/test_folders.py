@@ -68,13 +68,15 @@ def test_pairs_of_a_folder_are_judged(tmp_path):
     (tmp_path / "c_after.png").write_text("no image")
     Image.fromarray(picture).save(tmp_path / "d_before.png")
     Image.fromarray(picture[:20]).save(tmp_path / "d_after.png")
+    Image.fromarray(picture).save(tmp_path / "e_after.png")
     options = {"size": 32, "names": ("brighter", "other"), "thresholds": (0.5, 0.7), "csv": tmp_path / "out.csv"}
     table = folders.predict_pairs(Brighter(), tmp_path, **options)
-    assert table.before.tolist() == ["a_before.png", "b_before.png", "c_before.png", "d_before.png"]
+    assert table.before.tolist() == ["a_before.png", "b_before.png", "c_before.png", "d_before.png", "e_after.png"]
     assert table.changed.tolist()[:2] == ["brighter", "nothing"]
     assert table.other[0] == pytest.approx(0.6, abs=0.01)
     assert "c_after.png is not an image" in table.error[2]
     assert "before is 40x40 and after is 40x20" in table.error[3]
-    assert len((tmp_path / "out.csv").read_text().splitlines()) == 5
+    assert table.error[4] == "there is no e_before.png"
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 6
     easy = folders.predict_pairs(Brighter(), tmp_path, size=32, names=("brighter", "other"))
     assert easy.changed.tolist()[:2] == ["brighter, other", "other"]

@@ -214,3 +214,10 @@ def test_what_a_mac_adds_is_left_out(tmp_path):
     litter = [("__MACOSX/a/._1.jpg", b"\0"), ("a/._2.jpg", b"\0"), ("a/.DS_Store", b"\0")]
     folder = unpacked(tmp_path, "a.zip", zipped([("a/1.jpg", b"x"), *litter]))
     assert [p.name for p in folder.rglob("*") if p.is_file()] == ["1.jpg"]
+
+
+def test_a_name_that_comes_twice_in_a_zip_is_refused(tmp_path):
+    """One picture would silently stand for the other."""
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        content = zipped([("x/a.png", b"one"), ("x/a.png", b"other"), ("y/a.png", b"third")])
+    assert refused(tmp_path, "a.zip", content, "a.zip holds x/a.png twice") == []

@@ -11,7 +11,7 @@ from support import save_picture
 
 from helpers.photographs import photograph
 from whatchanged.images import SUFFIXES, read_image
-from whatchanged.pairs import each, find_pairs, searched
+from whatchanged.pairs import each, find_pairs, pairs_and_rest, searched
 
 PHOTO = photograph("coffee")[:60, :80]
 
@@ -338,3 +338,17 @@ def test_of_many_a_bad_one_gets_its_reason():
 def test_what_is_not_installed_is_no_fault_of_one_of_them():
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         list(each([1, 2], lambda number: __import__("no_such_module")))
+
+
+def test_what_has_no_partner_is_told_where_only_pairs_are_given(tmp_path):
+    for name in ("before/x.png", "after/x.png", "before/y.png", "before/z.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"1")
+    with pytest.warns(UserWarning, match=r"left out is before/y.png: there is no after/y.png, and 1 more"):
+        found = find_pairs(tmp_path)
+    assert found == [(tmp_path / "before" / "x.png", tmp_path / "after" / "x.png")]
+    pairs, rest = pairs_and_rest(tmp_path)
+    assert pairs == found
+    assert [item.row() for item in rest] == [
+        {"before": f"{name}.png", "after": "", "error": f"there is no after/{name}.png"} for name in "yz"
+    ]
