@@ -1,12 +1,17 @@
-"""Where the real images are, and which examples property tests try."""
+"""Where the real images are, which examples property tests try, and that Ctrl-C works."""
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from support import FUZZ, REAL
+
+# A shell that runs tests in the background lets them ignore Ctrl-C, and so would all that they start and stop by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in each run, so that what passed once passes again; others, and more, where FUZZ says so.
 settings.register_profile("this project", derandomize=not FUZZ, deadline=None)
