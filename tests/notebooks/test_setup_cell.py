@@ -67,5 +67,5 @@ def test_a_notebook_alone_in_an_empty_folder_clones_the_course_and_runs(tmp_path
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     metrics = json.loads((tmp_path / "course" / "build" / "01_classic_diff" / "metrics.json").read_text())
-    assert len(metrics) == 4
-    assert all(one["passed"] for one in metrics.values())
+    assert "worst F1 on scenes" in metrics, metrics
+    assert [name for name, one in metrics.items() if not one["passed"]] == []
