@@ -113,10 +113,12 @@ def _by_ssim(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Opti
 
 def _by_features(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Measured:
     found = feature_similarity(before, after, weights=how.weights)
-    least, top = max(0.01, 4 * float(np.median(found.map))), float(found.map.max())
-    # The fields of view of neighbors overlap: a change fades out slowly.
-    threshold = max(least, 0.4 * top) / how.sensitivity
-    return Measured(found.similarity, found.map, hysteresis(found.map, threshold, low=0.7), _usual_area(found.map))
+    return Measured(
+        found.similarity,
+        found.map,
+        hysteresis(found.map, found.threshold / how.sensitivity, low=0.7),
+        _usual_area(found.map),
+    )
 
 
 def _by_tolerance(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how: Options) -> Measured:

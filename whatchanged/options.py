@@ -47,7 +47,7 @@ class Options:
     merge, min_area : see `regions.regions`; None: 1/24 of the smaller side; at least 12 pixels, or 1/5000 of the
         picture.
     pad : pixels that each box grows on every side.
-    weights : of the ResNet50 for "features", see `features.feature_similarity`.
+    weights : of the network for "features", see `features.feature_similarity`.
     ignore : boxes (x, y, width, height) of the before picture in which nothing is compared, as a clock; what only the
         after picture has is ignored by its place there.
     mask : a picture of the size of the before picture, as a file or an array (H, W): only where it is white (above 127,
@@ -72,7 +72,7 @@ class Options:
     merge: int | None = None
     min_area: int | None = None
     pad: int = 0
-    weights: str | None = None
+    weights: str = "lite0"
     ignore: tuple[Box, ...] = ()
     mask: str | Path | np.ndarray | None = None
 

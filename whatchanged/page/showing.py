@@ -61,8 +61,6 @@ def summary(seen: Seen, settings: Settings) -> str:
         told.append(KIND_WORDS[seen.found.kind])
     if seen.before.shape != seen.after.shape:
         told.append(f"The pictures are {size(seen.before)} and {size(seen.after)}: {SIZE_WORDS[settings.size]}")
-    if settings.method == "features":
-        told.append("The features are random: this network was never trained.")
     if note := seen.record["note"]:
         told.append(f"{note[0].upper()}{note[1:]}.")
     return " ".join(told)
