@@ -118,7 +118,7 @@ def no_noise(notebook) -> list[str]:
                 faults.append(f"{where} has an error: {output.ename}")
             if output.output_type == "stream" and output.name == "stderr":
                 faults.append(f"{where} writes to stderr: {output.text[:80]}")
-            if re.search(r"\w*Warning\b", text):
+            if re.search(r"\w*Warning\b|\bWARNING\b", text):
                 faults.append(f"{where} shows a warning")
             if re.search(r"/(root|home|work|tmp|Users|content)/", text):
                 faults.append(f"{where} shows a path of a machine")

@@ -33,6 +33,8 @@ with quiet_stderr():
 
     GPUS = tf.config.list_physical_devices("GPU")
 
+tf.get_logger().setLevel("ERROR")  # it advises on each new shape that a model is asked about
+
 
 CORES = os.cpu_count() or 1
 _STAGES = {8: "conv3_block4_out", 16: "conv4_block6_out", 32: "conv5_block3_out"}
