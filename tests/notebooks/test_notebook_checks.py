@@ -84,6 +84,7 @@ BREAKS = [
     (checks.no_noise, _with_output(output_type="error", ename="ValueError", evalue="no", traceback=[])),
     (checks.no_noise, _with_output(output_type="stream", name="stderr", text="oops")),
     (checks.no_noise, _with_output(output_type="stream", name="stdout", text="UserWarning: mind this")),
+    (checks.no_noise, _with_output(output_type="stream", name="stdout", text="WARNING:tensorflow: mind this")),
     (checks.no_noise, _with_output(output_type="stream", name="stdout", text="saved to /home/me/x.png")),
     (checks.no_noise, lambda notebook, cells: notebook.metadata.update(widgets={})),
     (checks.figures_described, _no_alt),
