@@ -13,16 +13,16 @@ vist           story     two photographs of a story, and how it goes on with the
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
-from helpers.captioned import CaptionedPair, CaptionedPairs, CaptionError
-from whatchanged.images import SUFFIXES
+from helpers.captioned import CaptionedPair, CaptionedPairs
+from whatchanged.annotations import AnnotationError, Annotations, hold_keys
 
 
 def spot_the_diff(folder: str | Path, split: str, *, together: bool = False, strict: bool = True) -> CaptionedPairs:
@@ -38,31 +38,31 @@ def spot_the_diff(folder: str | Path, split: str, *, together: bool = False, str
     split : "train", "val" or "test".
     together : join the sentences of a record to one caption, which tells of all differences (multi-sentence
         evaluation); otherwise each is a caption (single-sentence).
-    strict : here and below: refuse a record without a sentence or a picture; otherwise leave it out, and note it in
-        `skipped`.
+    strict : here and below: refuse a record without a sentence, or without two pictures that can be read; otherwise
+        leave it out, and note it in `skipped`. Which picture a name means, `whatchanged.lookup` says.
 
     Raises
     ------
-    CaptionError
+    AnnotationError
         Here and below: the JSON is missing or broken, no pair is left, or there is no picture at all.
 
     References
     ----------
     .. [1] Jhamtani and Berg-Kirkpatrick, Learning to Describe Differences Between Pairs of Similar Images, EMNLP 2018.
     """
-    folder = Path(folder)
-    path, pictures = _found(folder, f"{split}.json"), _pictures(folder, "spot-the-diff")
-    told: dict[str, list[str]] = {}
-    files: dict[str, tuple[Path, Path]] = {}
-    pairs = CaptionedPairs()
-    for record, where in _each(_json(path, list), f"{path}, record", "img_id", "sentences"):
-        name = str(record["img_id"])
-        with _refused(pairs, strict):
+    part = _Part("spot-the-diff", folder, f"{split}.json", split, strict)
+    told: dict[str, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
+    for record, where in part.each(part.content(list), "record", "img_id", "sentences"):
+        with part.refused():
             sentences = _sentences(record["sentences"], where)
-            files[name] = _picture(pictures, f"{name}.png", where), _picture(pictures, f"{name}_2.png", where)
-            told.setdefault(name, []).extend([" ".join(sentences)] if together else sentences)
-    pairs += [CaptionedPair(name, *files[name], tuple(captions), "spot-the-diff") for name, captions in told.items()]
-    return _whole(pairs, path, "spot-the-diff")
+            told[str(record["img_id"])].append((where, sentences))
+    picture = part.pictures(f"{name}{end}" for name in told for end in (".png", "_2.png"))
+    for name, records in told.items():
+        with part.refused():
+            before, after = (picture(f"{name}{end}", records[0][0]) for end in (".png", "_2.png"))
+            captions = [" ".join(own) for _, own in records] if together else [one for _, own in records for one in own]
+            part.add(name, before, after, tuple(captions))
+    return part.whole()
 
 
 def clevr_change(folder: str | Path, split: str, *, strict: bool = True) -> CaptionedPairs:
@@ -85,25 +85,30 @@ def clevr_change(folder: str | Path, split: str, *, strict: bool = True) -> Capt
     ----------
     .. [1] Park, Darrell and Rohrbach, Robust Change Captioning, ICCV 2019.
     """
-    folder, pairs = Path(folder), CaptionedPairs()
-    path, pictures = _found(folder, "splits.json"), _pictures(folder, "clevr-change")
-    numbers = _json(path, dict)
+    part = _Part("clevr-change", folder, "splits.json", split, strict)
+    numbers = part.content(dict)
     if split not in numbers:
-        raise CaptionError(f"{path} has no split {split!r}: choose from {', '.join(map(repr, numbers))}")
+        raise AnnotationError(f"{part.path} has no split {split!r}: choose from {', '.join(map(repr, numbers))}")
+    if not isinstance(numbers[split], list):
+        raise AnnotationError(f"{part.path}: {split} must be a list of whole numbers")
     kinds = {"change": "semantic", "no change": "nonsemantic"}
-    files = {kind: path.with_name(f"{kind.replace(' ', '_')}_captions.json") for kind in kinds}
-    told = {kind: _json(file, dict) for kind, file in files.items()}
-    if not isinstance(numbers[split], list) or not all(isinstance(one, int) for one in numbers[split]):
-        raise CaptionError(f"{path}: {split} must be a list of whole numbers")
+    files = {kind: part.path.with_name(f"{kind.replace(' ', '_')}_captions.json") for kind in kinds}
+    told = {kind: part.content(dict, file) for kind, file in files.items()}
+    scenes = []
     for number in numbers[split]:
-        name = f"CLEVR_default_{number:06}.png"
+        with part.refused():
+            if type(number) is not int:
+                raise AnnotationError(f"{part.path}: {split} holds {shortened(number)}, it must hold whole numbers")
+            scenes.append(f"{number:06}")
+    picture = part.pictures(f"CLEVR_{word}_{one}.png" for one in scenes for word in ("default", *kinds.values()))
+    for one in scenes:
         for kind, word in kinds.items():
-            where = f"{files[kind].name}, {name}"
-            with _refused(pairs, strict):
-                captions, before = _sentences(told[kind].get(name), where), _picture(pictures, name, where)
-                after = _picture(pictures, f"CLEVR_{word}_{number:06}.png", where)
-                pairs.append(CaptionedPair(f"{number:06} {kind}", before, after, captions, "clevr-change"))
-    return _whole(pairs, path, "clevr-change")
+            where = f"{files[kind].name}, CLEVR_default_{one}.png"
+            with part.refused():
+                captions = _sentences(told[kind].get(f"CLEVR_default_{one}.png", []), where)
+                before, after = (picture(f"CLEVR_{side}_{one}.png", where) for side in ("default", word))
+                part.add(f"{one} {kind}", before, after, captions)
+    return part.whole()
 
 
 def nlvr2(folder: str | Path, split: str, *, strict: bool = True) -> CaptionedPairs:
@@ -119,19 +124,21 @@ def nlvr2(folder: str | Path, split: str, *, strict: bool = True) -> CaptionedPa
     ----------
     .. [1] Suhr et al., A Corpus for Reasoning about Natural Language Grounded in Photographs, ACL 2019.
     """
-    folder = Path(folder)
-    path, pictures, pairs = _found(folder, f"{split}.json"), _pictures(folder, "nlvr2"), CaptionedPairs()
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        where = f"{path}, line {number}"
-        record = _parsed(line, where)
-        _hold_keys(record, where, "identifier", "sentence", "label")
-        if str(record["label"]) == "True":
-            name = str(record["identifier"])
-            before, after = (f"{name.rsplit('-', 1)[0]}-img{side}.png" for side in (0, 1))
-            with _refused(pairs, strict):
-                files = _picture(pictures, before, where), _picture(pictures, after, where)
-                pairs.append(CaptionedPair(name, *files, _sentences([record["sentence"]], where), "nlvr2"))
-    return _whole(pairs, path, "nlvr2")
+    part = _Part("nlvr2", folder, f"{split}.json", split, strict)
+    true = []
+    for record, where in part.each(part.content(Iterator), "line", "identifier", "sentence", "label"):
+        with part.refused():
+            label = str(record["label"]).strip().lower()
+            if label not in ("true", "false"):
+                raise AnnotationError(f"{where}: label is {shortened(record['label'])}, it must be True or False")
+            if label == "true":
+                true.append((str(record["identifier"]), _sentences([record["sentence"]], where), where))
+    names = {name: [f"{name.rsplit('-', 1)[0]}-img{side}.png" for side in (0, 1)] for name, _, _ in true}
+    picture = part.pictures(one for both in names.values() for one in both)
+    for name, captions, where in true:
+        with part.refused():
+            part.add(name, *(picture(one, where) for one in names[name]), captions)
+    return part.whole()
 
 
 def coco_captions(folder: str | Path, split: str, *, other: bool = False, strict: bool = True) -> CaptionedPairs:
@@ -149,22 +156,25 @@ def coco_captions(folder: str | Path, split: str, *, other: bool = False, strict
     ----------
     .. [1] Chen et al., Microsoft COCO Captions: Data Collection and Evaluation Server, 2015.
     """
-    folder, pairs = Path(folder), CaptionedPairs()
-    path, pictures = _found(folder, f"captions_{split}.json"), _pictures(folder, "coco-captions")
-    content = _json(path, dict)
-    _hold_keys(content, str(path), "images", "annotations")
-    told: dict[Any, list[str]] = {}
-    for record, where in _each(content["annotations"], f"{path}, annotation", "image_id", "caption"):
-        with _refused(pairs, strict):
-            told.setdefault(record["image_id"], []).append(_sentences([record["caption"]], where)[0])
-    found = []
-    for record, where in _each(content["images"], f"{path}, image", "id", "file_name"):
-        with _refused(pairs, strict):
-            captions = _sentences(told.get(record["id"]), where)
-            found.append((str(record["id"]), _picture(pictures, record["file_name"], where), captions))
-    for index, (name, picture, captions) in enumerate(found):
-        pairs.append(CaptionedPair(name, found[index - 1][1] if other else picture, picture, captions, "coco-captions"))
-    return _whole(pairs, path, "coco-captions")
+    part = _Part("coco-captions", folder, f"captions_{split}.json", split, strict)
+    content = part.content(dict)
+    hold_keys(content, str(part.path), "images", "annotations")
+    images = list(part.each(content["images"], "image", "id", "file_name"))
+    told: dict[str, list[str]] = {str(record["id"]): [] for record, _ in images}
+    for record, where in part.each(content["annotations"], "annotation", "image_id", "caption"):
+        with part.refused():
+            if (name := str(record["image_id"])) not in told:
+                raise AnnotationError(f"{where}: there is no image with the id {record['image_id']!r}")
+            told[name] += _sentences([record["caption"]], where)
+    picture = part.pictures(str(record["file_name"]) for record, _ in images)
+    for record, where in images:
+        with part.refused():
+            shown = picture(str(record["file_name"]), where)
+            part.add(str(record["id"]), shown, shown, _sentences(told[str(record["id"])], where))
+    pairs = part.whole()
+    if other:
+        pairs[:] = [replace(pair, before=pairs[index - 1].after) for index, pair in enumerate(pairs)]
+    return pairs
 
 
 def vist(folder: str | Path, split: str, *, strict: bool = True) -> CaptionedPairs:
@@ -182,27 +192,24 @@ def vist(folder: str | Path, split: str, *, strict: bool = True) -> CaptionedPai
     ----------
     .. [1] Huang et al., Visual Storytelling, NAACL 2016.
     """
-    folder, pairs = Path(folder), CaptionedPairs()
-    path = _found(folder, f"{split}.story-in-sequence.json")
-    pictures = {Path(name).stem: place for name, place in _pictures(folder, "vist").items()}
-    content = _json(path, dict)
-    _hold_keys(content, str(path), "annotations")
-    given = content["annotations"]
-    flat = [one[0] if isinstance(one, list) and one else one for one in given] if isinstance(given, list) else given
+    part = _Part("vist", folder, f"{split}.story-in-sequence.json", split, strict)
+    content = part.content(dict)
+    hold_keys(content, str(part.path), "annotations")
     keys = ("story_id", "photo_flickr_id", "worker_arranged_photo_order", "text")
-    stories: dict[str, list[tuple[int, Path, tuple[str, ...]]]] = {}
-    for record, where in _each(flat, f"{path}, annotation", *keys):
-        order = str(record["worker_arranged_photo_order"])
-        if not order.isdecimal():
-            raise CaptionError(f"{where}: worker_arranged_photo_order is {order!r}, it must be a whole number")
-        with _refused(pairs, strict):
-            picture = _picture(pictures, str(record["photo_flickr_id"]), where)
-            step = int(order), picture, _sentences([record["text"]], where)
-            stories.setdefault(str(record["story_id"]), []).append(step)
+    records = list(part.each(content["annotations"], "annotation", *keys))
+    picture = part.pictures(str(record["photo_flickr_id"]) for record, _ in records)
+    stories: dict[str, list[tuple[int, Path, tuple[str, ...]]]] = defaultdict(list)
+    for record, where in records:
+        with part.refused():
+            order = str(record["worker_arranged_photo_order"])
+            if not order.isdecimal():
+                raise AnnotationError(f"{where}: worker_arranged_photo_order is {order!r}, it must be a whole number")
+            step = int(order), picture(str(record["photo_flickr_id"]), where), _sentences([record["text"]], where)
+            stories[str(record["story_id"])].append(step)
     for story, steps in stories.items():
         for (_, before, _), (at, after, captions) in pairwise(sorted(steps, key=lambda step: step[0])):
-            pairs.append(CaptionedPair(f"{story} {at}", before, after, captions, "vist"))
-    return _whole(pairs, path, "vist")
+            part.add(f"{story} {at}", before, after, captions)
+    return part.whole()
 
 
 @dataclass(frozen=True)
@@ -236,107 +243,51 @@ def captioned_parts(name: str, folder: str | Path) -> dict[str, CaptionedPairs]:
     """A published data set as "train", "validation" and "test"; broken records are left out, and noted in `skipped`."""
     if name not in CAPTION_SETS:
         choices = ", ".join(f"{one!r} ({known.mode})" for one, known in CAPTION_SETS.items())
-        raise CaptionError(f"the data set is {name!r}: choose from {choices}")
+        raise AnnotationError(f"the data set is {name!r}: choose from {choices}")
     splits = CAPTION_SETS[name].splits
     found = {split: CAPTION_SETS[name].read(folder, split, strict=False) for split in dict.fromkeys(splits)}
     train, validation, test = (found[split] for split in splits)
     if validation is test:
         if len(test) < 2:
-            raise CaptionError(f"{folder} holds one pair of {splits[2]}: validation and test need one each")
+            raise AnnotationError(f"{folder} holds one pair of {splits[2]}: validation and test need one each")
         validation, test = CaptionedPairs(test[::2], test.skipped), CaptionedPairs(test[1::2], test.skipped)
     return {"train": train, "validation": validation, "test": test}
 
 
-@contextmanager
-def _refused(pairs: CaptionedPairs, strict: bool) -> Iterator[None]:
-    """What is wrong with a record stops the reading, or is noted and the record left out."""
-    try:
-        yield
-    except CaptionError as error:
-        if strict:
-            raise CaptionError(f"{error}: mend it, or pass strict=False to leave it out") from error
-        pairs.skipped.append(str(error))
+class _Part(Annotations):
+    """One part of a data set while it is read, with the pairs that it has so far."""
 
+    def __init__(self, name: str, folder: str | Path, file: str, split: str, strict: bool) -> None:
+        super().__init__(folder, file, split, strict)
+        self.name, self.where_had = name, CAPTION_SETS[name].pictures
+        self.pairs: dict[str, list[CaptionedPair]] = defaultdict(list)
 
-def _found(folder: Path, name: str) -> Path:
-    """The file of this name in the folder or in a folder of it."""
-    path = next((one for one in [folder / name, *sorted(folder.rglob(name))] if one.is_file()), None)
-    if path is None:
-        raise CaptionError(f"{folder} holds no {name}, nor does a folder of it")
-    return path
+    def pictures(self, names: Iterable[str]) -> Callable[[str, str], Path]:
+        if not self.tree.files:
+            nothing = f"{self.tree.called} holds no picture of {self.name}, nor does a folder of it"
+            raise AnnotationError(f"{nothing}: {self.where_had}; put them there")
+        return super().pictures(names)
 
+    def add(self, name: str, before: Path, after: Path, captions: tuple[str, ...]) -> None:
+        self.pairs[name].append(CaptionedPair(name, before, after, captions, self.name))
 
-def _pictures(folder: Path, name: str) -> dict[str, Path]:
-    """The image files of the folder and of all folders of it, by name."""
-    paths = sorted(folder.rglob("*"), key=lambda path: path.parent)
-    found = {path.name: path for path in paths if path.suffix.lower() in SUFFIXES}
-    if not found:
-        where = CAPTION_SETS[name].pictures
-        raise CaptionError(f"{folder} holds no picture of {name}, nor does a folder of it: {where}; put them there")
-    return found
-
-
-def _picture(pictures: dict[str, Path], name: str, where: str) -> Path:
-    if name not in pictures:
-        raise CaptionError(f"{where}: there is no picture {name!r}")
-    return pictures[name]
-
-
-def _json(path: Path, kind: type) -> Any:
-    if not path.is_file():
-        raise CaptionError(f"{path} does not exist")
-    content = _parsed(path.read_bytes(), str(path))
-    if not isinstance(content, kind):
-        raise CaptionError(f"{path} holds a {type(content).__name__}, it must hold a {kind.__name__}")
-    return content
-
-
-def _parsed(text: str | bytes, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise CaptionError(f"{where} is not valid JSON: {error}") from error
-
-
-def _each(records: Any, what: str, *keys: str) -> Iterator[tuple[dict[str, Any], str]]:
-    """Each record with the words for where it stands."""
-    if not isinstance(records, list):
-        raise CaptionError(f"{what}s are a {type(records).__name__}, they must be a list")
-    for number, record in enumerate(records, start=1):
-        _hold_keys(record, f"{what} {number}", *keys)
-        yield record, f"{what} {number}"
-
-
-_NAMES = {"id", "image_id", "img_id", "identifier", "story_id", "photo_flickr_id", "file_name"}
-
-
-def _hold_keys(record: Any, where: str, *keys: str) -> None:
-    missing = [key for key in keys if not isinstance(record, dict) or key not in record]
-    if missing:
-        raise CaptionError(f"{where} has no {missing[0]!r}: it needs {', '.join(keys)}")
-    odd = [key for key in keys if key in _NAMES and not isinstance(record[key], (str, int))]
-    if odd:
-        raise CaptionError(f"{where}: {odd[0]} is {record[odd[0]]!r}, it must be text or a whole number")
+    def whole(self) -> CaptionedPairs:
+        """The pairs: of equal ones with one name the first, of others none; refused where none is left."""
+        for name in (name for name, own in self.pairs.items() if len(own) > 1):
+            with self.refused():
+                raise AnnotationError(f"{self.path}: {name!r} comes twice")
+        sound = [own[0] for own in self.pairs.values() if own.count(own[0]) == len(own)]
+        if not sound:
+            why = f", for {self.skipped[0]} ({self.where_had})" if self.skipped else ""
+            raise AnnotationError(f"{self.path} holds no pair{why}")
+        return CaptionedPairs(sound, self.skipped)
 
 
 def _sentences(given: Any, where: str) -> tuple[str, ...]:
     """The sentences without spaces around them; empty ones do not count."""
     if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
-        raise CaptionError(f"{where}: the sentences are {given!r}, they must be a list of text")
+        raise AnnotationError(f"{where}: the sentences are {shortened(given)}, they must be a list of text")
     kept = tuple(one.strip() for one in given if one.strip())
     if not kept:
-        raise CaptionError(f"{where} has no sentence")
+        raise AnnotationError(f"{where} has no sentence")
     return kept
-
-
-def _whole(pairs: CaptionedPairs, path: Path, name: str) -> CaptionedPairs:
-    """The pairs; refused where a name comes twice, or where none is left."""
-    known: set[str] = set()
-    for pair in pairs:
-        if pair.name in known:
-            raise CaptionError(f"{path}: {pair.name!r} comes twice")
-        known.add(pair.name)
-    if not pairs:
-        why = f", for {pairs.skipped[0]} ({CAPTION_SETS[name].pictures})" if pairs.skipped else ""
-        raise CaptionError(f"{path} holds no pair{why}")
-    return pairs

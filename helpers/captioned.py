@@ -14,10 +14,6 @@ from whatchanged.images import one_a_core, read_image
 from whatchanged.pairs import each, pairs_and_rest
 
 
-class CaptionError(ValueError):
-    """Sentences on disk that cannot be used; the message names file and record."""
-
-
 @dataclass(frozen=True)
 class CaptionedPair:
     """Two pictures on disk and what is said of them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from os import PathLike
@@ -114,6 +114,21 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         `max_pixels`.
     """
     return shown_alone(_first(path, max_pixels))
+
+
+def unreadable(paths: Iterable[Path]) -> dict[Path, str]:
+    """Those of many files that `read_image` refuses, each with the reason; all are decoded, on all cores."""
+
+    def reason(path: Path) -> str:
+        try:
+            read_image(path)
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    paths = list(paths)
+    with one_a_core() as pool:
+        return {path: why for path, why in zip(paths, pool.map(reason, paths), strict=True) if why}
 
 
 def read_pair(before: str | Path, after: str | Path) -> tuple[np.ndarray, np.ndarray]:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
 
+from whatchanged.texts import read_text
+
 _DELIMITERS = ",;\t|"
 _NEEDED = ("before", "after")
-_BY_MARK = (  # the longer mark first: that of UTF-32 begins with that of UTF-16
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, str, str]]:
@@ -30,7 +24,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, str, str]]:
     ValueError
         It is no text, a column is missing or comes twice, or a row breaks off within quotes.
     """
-    text = _decoded(path)
+    text = read_text(path)
     first, _, rest = text.partition("\n")
     skipped = 0
     if first.strip().lower().startswith("sep="):  # a line that Excel asks for and no other program reads
@@ -51,23 +45,6 @@ def read_rows(path: Path) -> Iterator[tuple[int, str, str]]:
                 yield reader.line_num + skipped, before, after
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.line_num + skipped}: {error}") from error
-
-
-def _decoded(path: Path) -> str:
-    data = path.read_bytes()
-    encoding = next((name for mark, name in _BY_MARK if data.startswith(mark)), None)
-    if encoding is None and b"\0" in data[:200]:
-        high, low = (data[:200][start::2].count(0) for start in (0, 1))
-        if max(high, low) > len(data[:200]) / 4:  # most of a head's letters have one
-            encoding = "utf-16-be" if high > low else "utf-16-le"
-    for name in [encoding] if encoding else ["utf-8", "cp1252"]:
-        try:
-            text = data.decode(name)
-        except UnicodeDecodeError:
-            continue
-        if "\0" not in text:
-            return text
-    raise ValueError(f"{path} is no text in UTF-8, UTF-16 or cp1252: save it as CSV in UTF-8")
 
 
 def _head(path: Path, text: str) -> tuple[list[str], str]:
