@@ -13,12 +13,15 @@ from PIL import Image
 
 from helpers.datasets import LabeledImages
 from helpers.things import ATTRIBUTES, Pair
-from whatchanged.files import read_json, write_json
+from whatchanged.files import write_json
 from whatchanged.formats import ImageError
-from whatchanged.images import read_image, resized, write_image
+from whatchanged.images import read_image, resized, unreadable, write_image
+from whatchanged.texts import json_of
 
 CHANGE_LABELS = ("color", "shape", "texture")
 SPLITS = {"train": 0.7, "val": 0.15, "test": 0.15}
+_SIDES = ("before", "after")
+_SAME_SPLIT = dict.fromkeys(("valid", "validation", "dev"), "val")
 
 
 class RecordError(ValueError):
@@ -36,8 +39,9 @@ class SubtleDiffDataset(LabeledImages):
         file holds a list of records, `{"id": "17", "before": "17.png", "after": "17.png", "color": 1, "shape": 0,
         "texture": 0}`; file names are relative to `before/` and `after/`. A record may have `boxes`, a list of [x, y,
         width, height] in pixels of the before image; `split`; and whatever else.
-    split : "train", "val" or "test"; None takes all. Where there is no folder for each split, a record without `split`
-        goes where a hash of its id sends it: 70 %, 15 % and 15 %, always the same.
+    split : "train", "val" or "test"; None takes all. Where there is no folder for each split, records tell theirs
+        ("valid", "validation" and "dev" are "val"); one without `split`, or with null, goes where a hash of its id
+        sends it: 70 %, 15 % and 15 %, always the same.
     transform : function of (before, after), uint8 arrays (H, W, 3), that returns such a pair, as `alignment.aligned`.
     size : the pictures' new side, after the transform; None leaves them as they are.
     strict : refuse a broken record; otherwise leave it out and note it in `skipped`.
@@ -51,7 +55,7 @@ class SubtleDiffDataset(LabeledImages):
     ------
     RecordError
         A picture is missing or unreadable, the two differ in size, a label is missing or neither 0 nor 1, a box is
-        not four numbers, or an id comes twice.
+        not four numbers, an id comes twice, or a record tells another split than these.
     ValueError
         There is no annotation file, it is no list of records, or none is left.
     """
@@ -65,15 +69,19 @@ class SubtleDiffDataset(LabeledImages):
         size: int | None = None,
         strict: bool = True,
     ) -> None:
-        self.folder, records = _split_records(Path(root), split)
+        self.folder, records, by_record = _split_records(Path(root), split)
         self.transform, self.size = transform, size
         self.records: list[dict[str, Any]] = []
         self.skipped: list[str] = []
         self._sizes: list[tuple[int, int]] = []
         known: set[str] = set()
+        broken = unreadable(_named_files(records, self.folder))
         for number, record in enumerate(records):
             try:
-                self._sizes.append(_hold_record(record, number, self.folder, known))
+                size_in_file = _hold_record(record, number, self.folder, known, broken)
+                if by_record and _split_of(record) not in list(SPLITS):
+                    raise RecordError(f"record {record['id']!r}: split is {record['split']!r}, not {', '.join(SPLITS)}")
+                self._sizes.append(size_in_file)
                 self.records.append(record)
             except RecordError as error:
                 if strict:
@@ -88,7 +96,7 @@ class SubtleDiffDataset(LabeledImages):
         """The pair as uint8 array (2, H, W, 3), transformed and resized."""
         record = self.records[index]
         try:
-            pair = tuple(read_image(self.folder / side / record[side]) for side in ("before", "after"))
+            pair = tuple(read_image(self.folder / side / record[side]) for side in _SIDES)
         except ImageError as error:
             raise ImageError(f"record {record['id']!r}: {error}") from error
         pair = self.transform(*pair) if self.transform else pair
@@ -108,29 +116,37 @@ class SubtleDiffDataset(LabeledImages):
         return found
 
 
-def _split_records(root: Path, split: str | None) -> tuple[Path, list[Any]]:
-    """The folder of a split, and its records as they are in the file."""
+def _split_records(root: Path, split: str | None) -> tuple[Path, list[Any], bool]:
+    """The folder of a split, its records as they are in the file, and whether these tell the split.
+
+    A record whose split is unknown is one of each.
+    """
     if split is not None and split not in SPLITS:
         raise ValueError(f"split is {split!r}: choose from {', '.join(SPLITS)}, or None for all")
-    own = split is not None and (root / split / "annotations.json").is_file()
-    folder = root / (split or "") if own else root
+    words = [split, *(word for word, same in _SAME_SPLIT.items() if same == split)] if split else []
+    own = next((word for word in words if (root / word / "annotations.json").is_file()), "")
+    folder = root / own
     path = folder / "annotations.json"
     if not path.is_file():
         raise ValueError(f"{root} holds no annotations.json: it belongs beside before/ and after/")
     try:
-        records = read_json(path)
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from error
+        records = json_of(path)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     if not isinstance(records, list):
         raise ValueError(f"{path} holds a {type(records).__name__}: it must hold a list of records")
-    return folder, records if own or split is None else [one for one in records if _split_of(one) == split]
+    if own or split is None:
+        return folder, records, False
+    others = [one for one in SPLITS if one != split]
+    return folder, [record for record in records if _split_of(record) not in others], True
 
 
-def _split_of(record: Any) -> str:
+def _split_of(record: Any) -> Any:
+    """A split, or what stands in its place."""
     if not isinstance(record, dict):
         return "train"  # where it is refused
-    if "split" in record:
-        return record["split"]
+    if (told := record.get("split")) is not None:
+        return _SAME_SPLIT.get(told, told) if isinstance(told, str) else told
     place = int(hashlib.sha1(str(record.get("id")).encode()).hexdigest()[:8], 16) / 16**8
     for split, share in SPLITS.items():
         if place < share:
@@ -139,7 +155,20 @@ def _split_of(record: Any) -> str:
     return split
 
 
-def _hold_record(record: Any, number: int, folder: Path, known: set[str]) -> tuple[int, int]:
+def _named_files(records: Iterable[Any], folder: Path) -> set[Path]:
+    """All pictures that records name."""
+    named = (_inside(folder / side, one.get(side)) for one in records if isinstance(one, dict) for side in _SIDES)
+    return {path for path in named if path is not None and path.is_file()}
+
+
+def _inside(folder: Path, file: Any) -> Path | None:
+    """A file of this name in the folder, not beyond it."""
+    if not isinstance(file, str) or "\0" in file or not (folder / file).resolve().is_relative_to(folder.resolve()):
+        return None
+    return folder / file
+
+
+def _hold_record(record: Any, number: int, folder: Path, known: set[str], broken: dict[Path, str]) -> tuple[int, int]:
     """The pictures' width and height; a RecordError where the record cannot be used. Its id is noted as known."""
     if not isinstance(record, dict) or "id" not in record:
         raise RecordError(f"record number {number} of {folder / 'annotations.json'} has no id")
@@ -152,7 +181,7 @@ def _hold_record(record: Any, number: int, folder: Path, known: set[str]) -> tup
             raise RecordError(f"{name} has no label {label!r}: each record needs {', '.join(CHANGE_LABELS)}")
         if record[label] not in (0, 1):
             raise RecordError(f"{name}: {label} is {record[label]!r}, it must be 0 or 1")
-    sizes = [_picture_size(folder / side, record.get(side), f"{name}, {side}") for side in ("before", "after")]
+    sizes = [_picture_size(folder / side, record.get(side), f"{name}, {side}", broken) for side in _SIDES]
     if sizes[0] != sizes[1]:
         (w, h), (w2, h2) = sizes
         raise RecordError(f"{name}: before is {w}x{h} and after is {w2}x{h2}, they must have one size")
@@ -166,17 +195,17 @@ def _is_box(box: Any) -> bool:
     return isinstance(box, list) and len(box) == 4 and all(isinstance(value, (int, float)) for value in box)
 
 
-def _picture_size(folder: Path, file: Any, name: str) -> tuple[int, int]:
+def _picture_size(folder: Path, file: Any, name: str, broken: dict[Path, str]) -> tuple[int, int]:
     """Width and height, from the file's header alone."""
-    if not isinstance(file, str) or "\0" in file or not (folder / file).resolve().is_relative_to(folder.resolve()):
+    if (path := _inside(folder, file)) is None:
         raise RecordError(f"{name}: {file!r} names no file in {folder}")
+    if path in broken:
+        raise RecordError(f"{name}: {broken[path]}")
     try:
-        with Image.open(folder / file) as image:
+        with Image.open(path) as image:
             return image.size
-    except FileNotFoundError as error:
+    except OSError as error:
         raise RecordError(f"{name}: {file!r} does not exist in {folder}") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise RecordError(f"{name}: {file!r} in {folder} is not an image that can be read") from error
 
 
 def write_dataset(folder: str | Path, pairs: Iterable[Pair]) -> Path:
@@ -192,11 +221,11 @@ def write_dataset(folder: str | Path, pairs: Iterable[Pair]) -> Path:
     """
     folder, records = Path(folder), []
     (folder / "annotations.json").unlink(missing_ok=True)
-    for side in ("before", "after"):
+    for side in _SIDES:
         (folder / side).mkdir(parents=True, exist_ok=True)
     for number, pair in enumerate(pairs):
         name = f"{number:06}"
-        for side in ("before", "after"):
+        for side in _SIDES:
             write_image(folder / side / f"{name}.png", getattr(pair, side))
         record: dict[str, Any] = {"id": name, "before": f"{name}.png", "after": f"{name}.png"}
         record |= {kind: int(pair.labels[kind]) for kind in ATTRIBUTES}

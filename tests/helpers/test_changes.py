@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -91,6 +92,11 @@ def test_splits_by_folder(tmp_path, pairs):
     for split, part in (("train", pairs[:8]), ("val", pairs[8:10]), ("test", pairs[10:])):
         write_dataset(tmp_path / split, part)
     assert [len(SubtleDiffDataset(tmp_path, split)) for split in SPLITS] == [8, 2, 2]
+    for word in ("validation", "valid", "dev"):
+        next(path for path in tmp_path.iterdir() if path.name not in SPLITS or path.name == "val").rename(
+            tmp_path / word
+        )
+        assert len(SubtleDiffDataset(tmp_path, "val")) == 2
 
 
 def test_splits_of_one_folder_are_disjoint_whole_and_lasting(folder):
@@ -109,6 +115,40 @@ def test_a_record_may_say_its_split(folder):
     assert len(SubtleDiffDataset(folder, "val")) == COUNT
     with pytest.raises(ValueError, match="no usable pair of the split 'test'"):
         SubtleDiffDataset(folder, "test")
+
+
+def test_a_split_is_told_in_all_usual_words_or_left_to_the_id(folder):
+    edit(folder, lambda records: [{**records[i % COUNT], "id": i} for i in range(100)])
+    words = ["valid", "validation", "dev", "val"]
+    edit(folder, lambda records: [{**record, "split": words[i % 4]} for i, record in enumerate(records)])
+    assert len(SubtleDiffDataset(folder, "val")) == 100
+    plain = [[record["id"] for record in _without_split(folder, split)] for split in SPLITS]
+    edit(folder, lambda records: [{**record, "split": None} for record in records])
+    assert [[record["id"] for record in SubtleDiffDataset(folder, split).records] for split in SPLITS] == plain
+
+
+def _without_split(folder, split):
+    edit(folder, lambda records: [{k: v for k, v in one.items() if k != "split"} for one in records])
+    return SubtleDiffDataset(folder, split).records
+
+
+@pytest.mark.parametrize("told", ["holdout", "", 3, ["val"], {"a": 1}])
+def test_an_unknown_split_is_in_no_part_and_told_in_each(folder, told):
+    edit(folder, lambda records: [{**one, "split": told if i == 7 else "val"} for i, one in enumerate(records)])
+    with pytest.raises(RecordError, match=rf"record '000007': split is {re.escape(repr(told))}, not train, val, test"):
+        SubtleDiffDataset(folder, "val")
+    data = SubtleDiffDataset(folder, "val", strict=False)
+    assert len(data) == COUNT - 1
+    assert "split is" in data.skipped[0]
+    assert len(SubtleDiffDataset(folder)) == COUNT
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_annotations_are_read_in_the_bytes_that_editors_write(folder, encoding):
+    records = json.loads((folder / "annotations.json").read_text())
+    records[0]["id"] = "café"
+    (folder / "annotations.json").write_bytes(json.dumps(records, ensure_ascii=False).encode(encoding))
+    assert SubtleDiffDataset(folder).name(0) == "café"
 
 
 def _set(**values):
@@ -153,11 +193,19 @@ def test_files_that_are_no_images_are_named(folder):
     path = folder / "after" / "000007.png"
     whole = path.read_bytes()
     path.write_text("no image")
-    with pytest.raises(RecordError, match="record '000007', after: .* is not an image"):
+    with pytest.raises(RecordError, match="record '000007', after: .*000007.png is not an image"):
         SubtleDiffDataset(folder)
     path.write_bytes(whole[: len(whole) // 2])  # its header is good
+    with pytest.raises(RecordError, match="record '000007', after: .*000007.png is damaged"):
+        SubtleDiffDataset(folder)
+    data = SubtleDiffDataset(folder, strict=False)
+    assert "000007" not in [record["id"] for record in data.records]
+    assert len(data.skipped) == 1
+    path.write_bytes(whole)
+    data = SubtleDiffDataset(folder)
+    path.write_bytes(whole[: len(whole) // 2])  # later
     with pytest.raises(ImageError, match="record '000007': .* is damaged"):
-        SubtleDiffDataset(folder).picture(7)
+        data.picture(7)
 
 
 def test_annotations_that_are_none(folder):
