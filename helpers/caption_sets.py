@@ -198,16 +198,17 @@ def vist(folder: str | Path, split: str, *, strict: bool = True) -> CaptionedPai
     keys = ("story_id", "photo_flickr_id", "worker_arranged_photo_order", "text")
     records = list(part.each(content["annotations"], "annotation", *keys))
     picture = part.pictures(str(record["photo_flickr_id"]) for record, _ in records)
-    stories: dict[str, list[tuple[int, Path, tuple[str, ...]]]] = defaultdict(list)
+    stories: dict[str, dict[int, tuple[Path, tuple[str, ...]]]] = defaultdict(dict)
     for record, where in records:
         with part.refused():
             order = str(record["worker_arranged_photo_order"])
             if not order.isdecimal():
                 raise AnnotationError(f"{where}: worker_arranged_photo_order is {order!r}, it must be a whole number")
-            step = int(order), picture(str(record["photo_flickr_id"]), where), _sentences([record["text"]], where)
-            stories[str(record["story_id"])].append(step)
+            step = picture(str(record["photo_flickr_id"]), where), _sentences([record["text"]], where)
+            if stories[str(record["story_id"])].setdefault(int(order), step) != step:
+                raise AnnotationError(f"{where}: photograph {order} of the story {record['story_id']!r} comes twice")
     for story, steps in stories.items():
-        for (_, before, _), (at, after, captions) in pairwise(sorted(steps, key=lambda step: step[0])):
+        for (_, (before, _)), (at, (after, captions)) in pairwise(sorted(steps.items())):
             part.add(f"{story} {at}", before, after, captions)
     return part.whole()
 
