@@ -16,30 +16,29 @@ import pandas
 from matplotlib.figure import Figure
 
 from course import executing
-from course.parameters import read_typed, refuse_unknown
+from course.parameters import declared, read_typed, refuse_unknown
 from helpers import plotting
 from whatchanged import many
 from whatchanged.files import alone, read_json, write_json, write_whole
+from whatchanged.tables import read_table
 
 RESULT = "result.json"
 
 
 def parameter_rows(table: str | Path, notebook: Path) -> list[dict[str, Any]]:
     """The sets of parameters in a CSV file: a column a parameter of the notebook, a row a run; an empty cell is the
-    notebook's own default. ValueError for an unknown parameter, and where there are no rows."""
-    try:
-        read = pandas.read_csv(table, dtype=str, keep_default_na=False)
-    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError, FileNotFoundError) as error:
-        raise ValueError(
-            f"{table} is no table of parameters: a CSV file with a column for each, as SEED,EPOCHS"
-        ) from error
-    refuse_unknown(notebook, read.columns)
+    notebook's own default. It is written as `tables.read_table` reads it. ValueError for an unknown parameter, and
+    where there are no rows."""
     rows = []
-    for number, row in enumerate(read.to_dict("records"), start=1):
-        try:
-            rows.append(read_typed(notebook, {name: value for name, value in row.items() if value}))
-        except ValueError as error:
-            raise ValueError(f"{table}, row {number}: {error}") from error
+    try:
+        for line, row in read_table(Path(table), declared(notebook)):
+            refuse_unknown(notebook, row)
+            try:
+                rows.append(read_typed(notebook, {name: value for name, value in row.items() if value}))
+            except ValueError as error:
+                raise ValueError(f"{table}, line {line}: {error}") from error
+    except OSError as error:
+        raise ValueError(f"{table} cannot be read: {error.strerror}: give a CSV file, as SEED,EPOCHS") from error
     if not rows:
         raise ValueError(f"{table} has no rows: write one for each run under its heading")
     return list({_name(row): row for row in rows}.values())

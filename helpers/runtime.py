@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from whatchanged.devices import device, precision
-from whatchanged.files import read_json, write_json
+from whatchanged.files import read_json, user_path, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = ("quick", "full")
@@ -46,7 +46,7 @@ def start(output_dir: str | Path, seed: int) -> Path:
     """
     global _output_folder
     seed_everything(seed)
-    _output_folder = (ROOT / "notebooks" / output_dir).resolve()
+    _output_folder = (ROOT / "notebooks" / user_path(output_dir)).resolve()
     _output_folder.mkdir(parents=True, exist_ok=True)
     (_output_folder / "metrics.json").unlink(missing_ok=True)
     return _output_folder
@@ -91,7 +91,7 @@ def profile(name: str, *, quick: dict, full: dict, **chosen: Any) -> SimpleNames
 
 def data_folder(path: str | Path) -> Path:
     """The folder a reader means by DATA_DIR: absolute, or relative to the caller's folder, or to `notebooks/`."""
-    tried = [Path(path).expanduser().absolute(), ROOT / "notebooks" / path]
+    tried = [user_path(path).absolute(), ROOT / "notebooks" / path]
     for folder in tried:
         if folder.is_dir():
             return folder.resolve()

@@ -63,11 +63,12 @@ class Lookup:
     part is numbered anew or there are previews. Then those count that lie
 
     1. in the folder that the name tells;
-    2. in no folder of previews, where there are others;
+    2. in no folder of previews, where there are other folders;
     3. in the folder of the part, as `val2014/` or `validation/` of "val", and never in that of another;
     4. below the folder of the annotation file, where others do not.
 
-    Where that leaves two folders with different pictures of the same names, a name means none of them.
+    Where that leaves two folders with different pictures of the same names, a name means none of them, not even one
+    that only one of them holds: of the other it may be missing.
 
     Parameters
     ----------
@@ -84,11 +85,16 @@ class Lookup:
         self._alike = Counter(map(_key, {_normal(name) for name in wanted}))
         self._found: dict[str, list[PurePosixPath]] = defaultdict(list)
         for file in map(PurePosixPath, tree.files):
-            if (key := _key(file.as_posix())) in self._alike:
-                self._found[key].append(file)
-        folders = {one.parent for files in self._found.values() for one in files if not self._is_of_other_part(one)}
-        ranks = {one: self._rank(one) for one in folders}
-        self._homes = {one for one, rank in ranks.items() if rank == max(ranks.values())}
+            self._found[_key(file.as_posix())].append(file)
+        files = [file for own in self._found.values() for file in own]
+        self._of_others = {one for one in files if self._is_of_other_part(one)}
+        folders = {one.parent for one in files if one not in self._of_others}
+        best = max(map(self._rank, folders), default=None)
+        self._homes = {one for one in folders if self._rank(one) == best}
+        asked = {one.parent for key in self._alike for one in self._found.get(key, ())}
+        if self._homes & asked:
+            nearest = max(map(self._is_below, self._homes & asked))
+            self._homes = {one for one in self._homes if self._is_below(one) == nearest}
         self._rivals = self._rival_folders()
 
     def find(self, name: str) -> Path:
@@ -104,7 +110,7 @@ class Lookup:
         if wanted.parent.parts:
             files = self._in_named_folder(known, [_folded(one) for one in wanted.parent.parts])
         else:
-            files = [one for one in known if one.parent in self._homes and not self._is_of_other_part(one)]
+            files = [one for one in known if one.parent in self._homes and one not in self._of_others]
         exact = [one for one in files if wanted.name in _exact_names(one)]
         if self._alike[_key(name)] > 1:
             folders = wanted.parent.parts
@@ -133,16 +139,21 @@ class Lookup:
             ends = same == len(folders) and (same > 0 or _folded(self._tree.root.name) == named[-1])
             if (same == len(named) or ends) and not self._is_of_other_part(one, same):
                 found.append(one)
-        ranks = {one: self._rank(one.parent) for one in found}
+        ranks = {one: (self._rank(one.parent), self._is_below(one.parent)) for one in found}
         return [one for one in found if ranks[one] == max(ranks.values())]
 
     def _rival_folders(self) -> dict[PurePosixPath, tuple[PurePosixPath, str]]:
-        """Of folders that count, those that hold different pictures of the same names: another one, and such a name."""
+        """Of folders that count, those that hold other pictures of the same names as another one, and such a name.
+
+        Where the part has no folder of its own, that other one may be the folder of another part.
+        """
         rivals: dict[PurePosixPath, tuple[PurePosixPath, str]] = {}
+        own = any(self._rank(one)[1] for one in self._homes)
         for files in self._found.values():
-            for one, other in combinations([file for file in files if file.parent in self._homes], 2):
-                apart = one.parent != other.parent and not {one.parent, other.parent} <= rivals.keys()
-                if apart and not self._same(one, other):
+            meant = [one for one in files if one.parent in self._homes or (one in self._of_others and not own)]
+            for one, other in combinations(meant, 2):
+                known = {one.parent, other.parent} <= rivals.keys()
+                if one.parent != other.parent and not known and not self._same(one, other):
                     rivals.setdefault(one.parent, (other.parent, one.name))
                     rivals.setdefault(other.parent, (one.parent, one.name))
         return rivals
@@ -155,15 +166,20 @@ class Lookup:
             return False
 
     def _why_not(self, known: list[PurePosixPath]) -> str:
-        if known:
-            return f"; {known[0]} is not known to be it"
-        unseen = next(iter(self._tree.unseen.items()), None)
-        return f"; {unseen[0]!r} was not looked at: {unseen[1]}" if unseen else ""
+        if not known:
+            unseen = next(iter(self._tree.unseen.items()), None)
+            return f"; {unseen[0]!r} was not looked at: {unseen[1]}" if unseen else ""
+        if known[0] in self._of_others:
+            return f"; {known[0]} lies in the folder of another part"
+        if _PREVIEW.search(_folded(known[0].parent.as_posix())):
+            return f"; {known[0]} lies among previews"
+        return f"; {known[0]} lies in another folder, or is named otherwise"
 
-    def _rank(self, folder: PurePosixPath) -> tuple[bool, bool, bool]:
-        name = _folded(folder.as_posix())
-        below = [_folded(one) for one in folder.parts[: len(self._home)]] == self._home
-        return not _PREVIEW.search(name), any(map(self._is_part, self._beyond(folder))), below
+    def _rank(self, folder: PurePosixPath) -> tuple[bool, bool]:
+        return not _PREVIEW.search(_folded(folder.as_posix())), any(map(self._is_part, self._beyond(folder)))
+
+    def _is_below(self, folder: PurePosixPath) -> bool:
+        return [_folded(one) for one in folder.parts[: len(self._home)]] == self._home
 
     def _is_of_other_part(self, file: PurePosixPath, named: int = 0) -> bool:
         """Whether it lies in a folder of another part, of which its own name does not tell as well.

@@ -134,7 +134,7 @@ def test_a_parameter_of_the_course_without_a_value_says_what_it_takes(path):
         (["train", "02", "--learning-rate=-1e-3x"], "LEARNING_RATE is '-1e-3x': give a number, as 0.5"),
         (["run", "-p", "SEED", "1e3"], "SEED is '1e3': give a whole number, as 3"),
         (["run", "--notebook", "05", "-p", "RESUME", ""], "RESUME is empty: give a value, or leave it out, which"),
-        (["sweep", "02", "ROWS"], "rows.csv, row 2: SEED is '1.5': give a whole number, as 3"),
+        (["sweep", "02", "ROWS"], "rows.csv, line 3: SEED is '1.5': give a whole number, as 3"),
     ],
 )
 def test_a_bad_value_is_told_before_anything_runs(tmp_path, arguments, told):

@@ -111,14 +111,32 @@ def test_the_table_of_parameters(notebook, tmp_path):
         ("Y\n1\n", "01_square has no parameter 'Y'"),
         ("X\n", "has no rows"),
         ("X,Y\n1,\n", "01_square has no parameter 'Y'"),
-        ("X,LOG\n1,a\n1.5,a\n", "row 2: X is '1.5': give a whole number"),
-        ("", "is no table of parameters"),
+        ("X,LOG\n1,a\n1.5,a\n", "line 3: X is '1.5': give a whole number"),
+        ("", "has no rows"),
+        ("X,LOG\n1,2,3\n", r"line 2: it has 3 cells and the head 2: put a cell that holds ',' in quotes"),
+        ("X,X\n1,2\n", "has two columns X: give one"),
+        ('X,LOG\n1,"a\n', "unexpected end of data"),
     ):
         table.write_text(content)
         with pytest.raises(ValueError, match=message):
             sweep.parameter_rows(table, notebook)
-    with pytest.raises(ValueError, match=r"missing\.csv is no table of parameters"):
+    with pytest.raises(ValueError, match=r"missing\.csv cannot be read: No such file"):
         sweep.parameter_rows(tmp_path / "missing.csv", notebook)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("X;LOG\n1;été\n", "utf-8"),
+        ("X, LOG\n1, été\n,\n\n", "utf-8"),
+        ("sep=;\r\nx;log\r\n1;été\r\n", "cp1252"),
+        ("X\tLOG\n1\tété\n", "utf-16"),
+        ("X,LOG\n1,été\n", "utf-8-sig"),
+    ],
+)
+def test_a_table_of_parameters_as_spreadsheets_write_it(notebook, tmp_path, text, encoding):
+    (tmp_path / "rows.csv").write_bytes(text.encode(encoding))
+    assert sweep.parameter_rows(tmp_path / "rows.csv", notebook) == [{"X": 1, "LOG": "été"}]
 
 
 @pytest.mark.process

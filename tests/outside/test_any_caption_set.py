@@ -99,7 +99,7 @@ def worlds(draw):
         encoding=draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "utf-32"])),
         line_end=draw(st.sampled_from(["\n", "\r\n", "\r", "\n\n"])),
         extra=tuple(draw(st.sets(st.sampled_from(EXTRAS), max_size=2))),
-        gone=frozenset() if whole else draw(st.frozensets(some, max_size=3)),
+        gone=frozenset() if whole else draw(st.frozensets(some, max_size=min(3, pictures - 1))),
         broken={} if whole else draw(st.dictionaries(some, damages, max_size=2)),
         spoiled={} if whole else draw(st.dictionaries(st.integers(0, records - 1), faults, max_size=1)),
         folder_in_name=kind == "coco-captions" and draw(st.booleans()),

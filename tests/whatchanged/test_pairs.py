@@ -295,6 +295,8 @@ def test_a_csv_as_spreadsheets_write_it(tmp_path, text, encoding):
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01", "pairs.csv is no text"),
         (b'before,after\n"a.png,b.png\n', "pairs.csv, line 2: unexpected end of data"),
         (b"before,after\n,\n", "pairs.csv holds no pairs"),
+        (b"before,after\na,b.png,c.png\n", "pairs.csv, line 2: it has 3 cells and the head 2"),
+        ("before,after\nä.png,é.png\n".encode() + b"\xe9", "pairs.csv is UTF-8 with damaged bytes at 27"),
     ],
 )
 def test_a_csv_that_says_nothing_sure_is_refused_by_its_name(tmp_path, data, message):
