@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection
+from functools import cache
 from itertools import combinations, product
 from pathlib import Path, PurePosixPath
 
@@ -63,7 +64,7 @@ class Lookup:
     part is numbered anew or there are previews. Then those count that lie
 
     1. in the folder that the name tells;
-    2. in no folder of previews, where there are other folders;
+    2. in no folder of previews, unless there is no other;
     3. in the folder of the part, as `val2014/` or `validation/` of "val", and never in that of another;
     4. below the folder of the annotation file, where others do not.
 
@@ -81,20 +82,23 @@ class Lookup:
 
     def __init__(self, tree: Tree, annotations: Path, part: str, wanted: Collection[str]) -> None:
         self._tree, self._part = tree, _folded(part)
-        self._home = [_folded(one) for one in annotations.parent.relative_to(tree.root).parts]
+        self._home = _folders(annotations.parent.relative_to(tree.root).as_posix())
+        self._told = cache(self._told_by_folders)  # there are many files, and few folders
         self._alike = Counter(map(_key, {_normal(name) for name in wanted}))
-        self._found: dict[str, list[PurePosixPath]] = defaultdict(list)
-        for file in map(PurePosixPath, tree.files):
-            self._found[_key(file.as_posix())].append(file)
-        files = [file for own in self._found.values() for file in own]
-        self._of_others = {one for one in files if self._is_of_other_part(one)}
-        folders = {one.parent for one in files if one not in self._of_others}
-        best = max(map(self._rank, folders), default=None)
-        self._homes = {one for one in folders if self._rank(one) == best}
-        asked = {one.parent for key in self._alike for one in self._found.get(key, ())}
-        if self._homes & asked:
-            nearest = max(map(self._is_below, self._homes & asked))
-            self._homes = {one for one in self._homes if self._is_below(one) == nearest}
+        self._found: dict[str, list[str]] = defaultdict(list)
+        for file in tree.files:
+            self._found[_key(file)].append(file)
+        self._of_others = {file for file in tree.files if self._is_of_other_part(file)}
+        everywhere = {_above(file) for file in tree.files}
+        self._previews = {folder for folder in everywhere if _PREVIEW.search(_folded(folder))}
+        if self._previews == everywhere:
+            self._previews = set()
+        folders = {_above(file) for file in tree.files if file not in self._of_others} - self._previews
+        self._own = {folder for folder in folders if any(map(self._is_part, self._beyond(folder)))}
+        self._homes = self._own or folders
+        asked = {_above(file) for key in self._alike for file in self._found.get(key, ())} & self._homes
+        if any(map(self._is_below, asked)):
+            self._homes = {one for one in self._homes if self._is_below(one)}
         self._rivals = self._rival_folders()
 
     def find(self, name: str) -> Path:
@@ -105,16 +109,15 @@ class Lookup:
         ValueError
             There is none, or more than one that differ.
         """
-        wanted = PurePosixPath(_normal(name))
+        above, _, base = _normal(name).rpartition("/")
         known = self._found.get(_key(name), [])
-        if wanted.parent.parts:
-            files = self._in_named_folder(known, [_folded(one) for one in wanted.parent.parts])
+        if above:
+            files = self._in_named_folder(known, _folders(above))
         else:
-            files = [one for one in known if one.parent in self._homes and one not in self._of_others]
-        exact = [one for one in files if wanted.name in _exact_names(one)]
+            files = [one for one in known if _above(one) in self._homes and one not in self._of_others]
+        exact = [one for one in files if base in _exact_names(one)]
         if self._alike[_key(name)] > 1:
-            folders = wanted.parent.parts
-            files = [one for one in exact if one.parent.parts[len(one.parts) - 1 - len(folders) :] == folders]
+            files = [one for one in exact if f"/{_above(one)}".endswith(f"/{above}" if above else "")]
         elif exact:
             files = exact
         if not files:
@@ -122,88 +125,97 @@ class Lookup:
         for one in files[1:]:
             if not self._same(files[0], one):
                 raise ValueError(f"{name!r} is there twice, as {files[0]} and {one}, which differ: leave one there")
-        if not wanted.parent.parts and files[0].parent in self._rivals:
-            other, twice = self._rivals[files[0].parent]
+        if not above and _above(files[0]) in self._rivals:
+            other = self._rivals[_above(files[0])]
             raise ValueError(
-                f"{name!r} may be meant in {files[0].parent} or in {other}, which hold different pictures named"
-                f" {twice!r}: leave one of these folders there, or name one after the part, as {self._part!r}"
+                f"{name!r} may mean {files[0]}, but {other[0]} and {other[1]} differ, so the folders are not of one"
+                f" part: leave one of them there, or name that of {self._part!r} so"
             )
         return self._tree.root / files[0]
 
-    def _in_named_folder(self, known: list[PurePosixPath], named: list[str]) -> list[PurePosixPath]:
+    def _in_named_folder(self, known: list[str], named: list[str]) -> list[str]:
         """The files in the folder that the name tells, of which the first folders may be those of another machine."""
         found = []
         for one in known:
-            folders = [_folded(part) for part in one.parent.parts]
+            folders = _folders(_above(one))
             same = _common(named, folders)
             ends = same == len(folders) and (same > 0 or _folded(self._tree.root.name) == named[-1])
             if (same == len(named) or ends) and not self._is_of_other_part(one, same):
                 found.append(one)
-        ranks = {one: (self._rank(one.parent), self._is_below(one.parent)) for one in found}
-        return [one for one in found if ranks[one] == max(ranks.values())]
+        found = [one for one in found if _above(one) not in self._previews]
+        return [one for one in found if _above(one) in self._own] or found
 
-    def _rival_folders(self) -> dict[PurePosixPath, tuple[PurePosixPath, str]]:
-        """Of folders that count, those that hold other pictures of the same names as another one, and such a name.
+    def _rival_folders(self) -> dict[str, tuple[str, str]]:
+        """Of folders that count, those of which another one holds another picture of the same name: both files.
 
         Where the part has no folder of its own, that other one may be the folder of another part.
         """
-        rivals: dict[PurePosixPath, tuple[PurePosixPath, str]] = {}
-        own = any(self._rank(one)[1] for one in self._homes)
+        rivals: dict[str, tuple[str, str]] = {}
         for files in self._found.values():
-            meant = [one for one in files if one.parent in self._homes or (one in self._of_others and not own)]
+            meant = [one for one in files if _above(one) in self._homes or (one in self._of_others and not self._own)]
             for one, other in combinations(meant, 2):
-                known = {one.parent, other.parent} <= rivals.keys()
-                if one.parent != other.parent and not known and not self._same(one, other):
-                    rivals.setdefault(one.parent, (other.parent, one.name))
-                    rivals.setdefault(other.parent, (one.parent, one.name))
+                known = {_above(one), _above(other)} <= rivals.keys()
+                if _above(one) != _above(other) and not known and not self._same(one, other):
+                    rivals.setdefault(_above(one), (one, other))
+                    rivals.setdefault(_above(other), (other, one))
         return rivals
 
-    def _same(self, one: PurePosixPath, other: PurePosixPath) -> bool:
+    def _same(self, one: str, other: str) -> bool:
         first, second = self._tree.root / one, self._tree.root / other
         try:
             return first.samefile(second) or filecmp.cmp(first, second, shallow=False)
         except OSError:  # gone, or not to be read: nobody knows
             return False
 
-    def _why_not(self, known: list[PurePosixPath]) -> str:
+    def _why_not(self, known: list[str]) -> str:
         if not known:
             unseen = next(iter(self._tree.unseen.items()), None)
             return f"; {unseen[0]!r} was not looked at: {unseen[1]}" if unseen else ""
         if known[0] in self._of_others:
             return f"; {known[0]} lies in the folder of another part"
-        if _PREVIEW.search(_folded(known[0].parent.as_posix())):
+        if _above(known[0]) in self._previews:
             return f"; {known[0]} lies among previews"
         return f"; {known[0]} lies in another folder, or is named otherwise"
 
-    def _rank(self, folder: PurePosixPath) -> tuple[bool, bool]:
-        return not _PREVIEW.search(_folded(folder.as_posix())), any(map(self._is_part, self._beyond(folder)))
+    def _is_below(self, folder: str) -> bool:
+        return _folders(folder)[: len(self._home)] == self._home
 
-    def _is_below(self, folder: PurePosixPath) -> bool:
-        return [_folded(one) for one in folder.parts[: len(self._home)]] == self._home
-
-    def _is_of_other_part(self, file: PurePosixPath, named: int = 0) -> bool:
+    def _is_of_other_part(self, file: str, named: int = 0) -> bool:
         """Whether it lies in a folder of another part, of which its own name does not tell as well.
 
         Parameters
         ----------
         named : how many of its folders, from the last, were told by name, and so are no question.
         """
-        folders = self._beyond(file.parent)
+        told = self._told(_above(file), named)
+        return bool(told) and not told & set(_splits(_folded(file.rpartition("/")[2])))
+
+    def _told_by_folders(self, folder: str, named: int) -> set[tuple[str, str]]:
+        """The other parts that a file's folders tell of."""
+        folders = self._beyond(folder)
         folders = folders[: max(0, len(folders) - named)]
-        told = {one for folder in folders for one in _splits(folder)}
-        if not told or not _splits(self._part) or any(map(self._is_part, folders)):
-            return False
-        return not told & set(_splits(_folded(file.name)))
+        if not _splits(self._part) or any(map(self._is_part, folders)):
+            return set()
+        return {one for folder in folders for one in _splits(folder)}
 
     def _is_part(self, word: str) -> bool:
         both = product(_splits(self._part), _splits(word))
         return word == self._part or any(a[0] == b[0] and (a[1] == b[1] or not (a[1] and b[1])) for a, b in both)
 
-    def _beyond(self, folder: PurePosixPath) -> list[str]:
+    def _beyond(self, folder: str) -> list[str]:
         """The folders below the one that it has in common with the annotation file: those above tell of neither."""
-        parts = [_folded(one) for one in folder.parts]
+        parts = _folders(folder)
         same = next((i for i, (a, b) in enumerate(zip(parts, self._home, strict=False)) if a != b), len(self._home))
         return parts[same:]
+
+
+def _above(file: str) -> str:
+    """The folder of a file; "" of one that lies in no other."""
+    return file.rpartition("/")[0]
+
+
+def _folders(path: str) -> list[str]:
+    return [one for one in _folded(path).split("/") if one not in ("", ".")]
 
 
 def _normal(name: str) -> str:
@@ -216,9 +228,10 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _exact_names(file: PurePosixPath) -> tuple[str, str]:
+def _exact_names(file: str) -> tuple[str, str]:
     """What a name must be to mean exactly this file: its name, or that without its ending."""
-    return _normal(file.name), _normal(file.stem)
+    base = _normal(file).rpartition("/")[2]
+    return base, base.rpartition(".")[0]
 
 
 def _key(name: str) -> str:
