@@ -57,7 +57,7 @@ def score(
     JavaMissing
         There is no Java, or none that runs: nothing can be computed as it is meant to be.
     ValueError
-        The names differ, a pair has no reference, or there is no such metric.
+        The names differ, a pair has no reference, none of all has a word, or there is no such metric.
 
     References
     ----------
@@ -66,6 +66,8 @@ def score(
     _hold(references, candidates, metrics)
     java_version()
     truth, given = _tokens({name: references[name] for name in candidates}, candidates)
+    if not any(one for own in truth.values() for one in own):
+        raise ValueError("no reference has a word: give sentences to compare with")
     found = Scores()
     with contextlib.redirect_stdout(io.StringIO()):
         for own, run in _SCORERS.items():

@@ -91,12 +91,22 @@ def test_odd_captions_do_not_shift_the_others(capfd):
 @pytest.mark.process
 @java
 def test_empty_references_are_scored_as_the_package_scores_them():
-    """Published files hold some: one among others, and the only one."""
+    """Published files hold some: one among others, the first, the last, and the only one; and dots alone."""
     references = {"a": ["the red ball is gone", ""], "b": [""], "c": ["a dog runs"], "d": [" ", "\n"]}
     candidates = {"a": "the red ball is gone", "b": "the sky is blue", "c": "a dog runs", "d": ""}
+    references |= {"e": ["", "two cats sleep on it"], "f": ["...", "!"], "g": ["the end of the day", ""]}
+    candidates |= {"e": "two cats sleep on it", "f": "one cat", "g": "the end of the day"}
     found = captioning.score(references, candidates, metrics=PLAIN)
     assert dict(found) == pytest.approx(directly(references, candidates), abs=1e-6)
-    assert found.each["METEOR"] == pytest.approx([1, 0, 1, 0])
+    assert found.each["METEOR"] == pytest.approx([1, 0, 1, 0, 1, 0, 1])
+
+
+@pytest.mark.process
+@java
+def test_references_without_a_word_are_refused():
+    """The package fails on them as well."""
+    with pytest.raises(ValueError, match="no reference has a word: give sentences to compare with"):
+        captioning.score({"a": [""], "b": ["..."]}, {"a": "the ball", "b": "x"})
 
 
 @pytest.mark.parametrize(
