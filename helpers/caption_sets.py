@@ -137,7 +137,8 @@ def nlvr2(folder: str | Path, split: str, *, strict: bool = True) -> CaptionedPa
     picture = part.pictures(one for both in names.values() for one in both)
     for name, captions, where in true:
         with part.refused():
-            part.add(name, *(picture(one, where) for one in names[name]), captions)
+            before, after = (picture(one, where) for one in names[name])
+            part.add(name, before, after, captions)
     return part.whole()
 
 

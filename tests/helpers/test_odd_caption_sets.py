@@ -1,6 +1,6 @@
 """Caption sets as people have them on their disks: captions stay with their own pictures, and what is left out is told.
 
-Each kind of folder here comes from a public report of how such data was misread.
+Many of these folders are rebuilt from public reports of how such data was misread.
 """
 
 from __future__ import annotations
