@@ -70,14 +70,15 @@ def test_image_folders_subsets_and_memory(tmp_path):
     assert part.in_memory().subset([1]).picture(0)[0, 0, 0] == 200
 
 
-def test_folders_without_defect_images_are_named(tmp_path):
-    with pytest.raises(ValueError, match="holds no defect images: it needs Positive/ and Negative/, or Positive_ten"):
+def test_folders_without_classes_are_named(tmp_path):
+    with pytest.raises(ValueError, match="holds no picture in the folder of a class: put the pictures of each class"):
         datasets.defect_images(tmp_path, 16)
-    with pytest.raises(ValueError, match="nowhere holds no defect images"):
+    with pytest.raises(ValueError, match="nowhere is no folder"):
         datasets.defect_images(tmp_path / "nowhere", 16)
     for name in ("Positive", "Negative"):
         (tmp_path / name).mkdir()
-    with pytest.raises(ValueError, match="Negative holds no file with one of"):
+    save_picture(tmp_path / "Positive" / "a.png", PHOTO)
+    with pytest.raises(ValueError, match=r"holds pictures in Positive/ alone: .* as Positive/ and Negative/"):
         datasets.defect_images(tmp_path, 16)
 
 
