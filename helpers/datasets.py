@@ -64,7 +64,7 @@ class LabeledImages:
             lines.append(f"left out {len(self.skipped)}: {', '.join(out[:5])}{more}")
         return "\n".join(lines)
 
-    def subset(self, indices: Sequence[int]) -> LabeledImages:
+    def subset(self, indices: Sequence[int] | np.ndarray) -> LabeledImages:
         """The images at these places, in this order."""
         return _Subset(self, indices)
 
@@ -149,7 +149,7 @@ class TensorFiles(ImageFiles):
 
 
 class _Subset(LabeledImages):
-    def __init__(self, whole: LabeledImages, indices: Sequence[int]) -> None:
+    def __init__(self, whole: LabeledImages, indices: Sequence[int] | np.ndarray) -> None:
         self.whole, self.indices = whole, np.asarray(indices, int)
         super().__init__(whole.labels[self.indices], whole.names)
 
