@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from whatchanged.classes import TENSORS, by_class
+from whatchanged.classes import TENSORS, by_class, summary
 from whatchanged.images import one_a_core, read_image, resized
 from whatchanged.pairs import each
 from whatchanged.weights import read_tensor, to_picture, to_tensor
@@ -29,11 +28,11 @@ class LabeledImages:
     skipped : list of str: what was left out, each with its reason.
     """
 
-    def __init__(self, labels: Sequence | np.ndarray, names: Sequence[str]) -> None:
+    def __init__(self, labels: Sequence | np.ndarray, names: Sequence[str], skipped: Sequence[str] = ()) -> None:
         given = np.asarray(labels)
         self.labels, self.names = given.astype(np.int64 if given.ndim == 1 else np.float32), tuple(names)
         self.splits: dict[str, np.ndarray] = {}
-        self.skipped: list[str] = []
+        self.skipped = list(skipped)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -54,15 +53,8 @@ class LabeledImages:
         """How many there are of each class and in each part, and what was left out: one line or two."""
         sizes = [*zip(self.names, np.bincount(self.labels, minlength=len(self.names)), strict=True)]
         sizes += [(part, len(places)) for part, places in self.splits.items()]
-        lines = [f"{len(self)} images: {', '.join(f'{count} {name}' for name, count in sizes)}"]
-        alike: dict[str, list[str]] = {}
-        for name, _, reason in (one.partition(": ") for one in self.skipped):
-            alike.setdefault(reason, []).append(name)
-        out = [f"{names[0]}{f' and {len(names) - 1} more' * (len(names) > 1)} ({why})" for why, names in alike.items()]
-        if out:
-            more = f", and for {len(out) - 5} other reasons" if len(out) > 5 else ""
-            lines.append(f"left out {len(self.skipped)}: {', '.join(out[:5])}{more}")
-        return "\n".join(lines)
+        first = f"{len(self)} images: {', '.join(f'{count} {name}' for name, count in sizes)}"
+        return "\n".join([first, *([summary(self.skipped)] if self.skipped else [])])
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> LabeledImages:
         """The images at these places, in this order."""
@@ -115,17 +107,11 @@ class ImageFiles(LabeledImages):
         with one_a_core() as pool:
             reasons = list(pool.map(self._reason, range(len(self))))
         good = [index for index, reason in enumerate(reasons) if not reason]
-        labels = self.labels[good]
         for label, name in enumerate(self.names):
-            if label not in labels:
-                why = next((reason for reason in reasons if reason), "there is none")
-                raise ValueError(f"no picture of {name!r} can be read: {why}")
-        kept = type(self)([self.paths[index] for index in good], labels.tolist(), self.names, self.size)
-        place = {index: at for at, index in enumerate(good)}
-        kept.splits = {
-            split: np.array([place[index] for index in indices.tolist() if index in place], int)
-            for split, indices in self.splits.items()
-        }
+            if label not in self.labels[good]:
+                raise ValueError(f"no picture of {name!r} can be read: {next(filter(None, reasons))}")
+        kept = type(self)([self.paths[index] for index in good], self.labels[good].tolist(), self.names, self.size)
+        kept.splits = {part: np.flatnonzero(np.isin(good, places)) for part, places in self.splits.items()}
         kept.skipped = [*filter(None, reasons), *self.skipped]
         return kept
 
@@ -193,12 +179,7 @@ def defect_images(folder: str | Path, size: int, *, strict: bool = True) -> Imag
     .. [2] Özgenel, Concrete Crack Images for Classification, Mendeley Data, 2019.
     """
     found = by_class(folder)
-    sizes, ranks = Counter(found.labels), Counter[int]()
-    spread = []
-    for place, label in enumerate(found.labels):
-        spread.append((ranks[label] / sizes[label], -label, place))
-        ranks[label] += 1
-    order = [place for *_, place in sorted(spread)]
+    order = found.spread()
     course = {name.casefold().removesuffix("_tensors") for name in found.names} == {"negative", "positive"}
     kind = TensorFiles if found.files[0].suffix.lower() == TENSORS else ImageFiles
     images = kind(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,6 +43,25 @@ class ClassFolders:
     splits: list[str] = field(default_factory=list)
     names: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
+
+    def spread(self) -> list[int]:
+        """The places of the files in an order in which the classes are spread evenly; the last class begins."""
+        sizes, ranks = Counter(self.labels), Counter[int]()
+        order = []
+        for place, label in enumerate(self.labels):
+            order.append((ranks[label] / sizes[label], -label, place))
+            ranks[label] += 1
+        return [place for *_, place in sorted(order)]
+
+
+def summary(left_out: Sequence[str], most: int = 5) -> str:
+    """What was left out, each "name: reason", in a sentence: of each reason one name, and how many more."""
+    alike = defaultdict(list)
+    for name, _, reason in (one.partition(": ") for one in left_out):
+        alike[reason].append(name)
+    told = [f"{names[0]}{f' and {len(names) - 1} more' * (len(names) > 1)} ({why})" for why, names in alike.items()]
+    more = f", and for {len(told) - most} other reasons" if len(told) > most else ""
+    return f"left out {len(left_out)}: {', '.join(told[:most])}{more}"
 
 
 def by_class(folder: str | Path) -> ClassFolders:

@@ -168,7 +168,7 @@ def copies_among(views: np.ndarray) -> np.ndarray:
         fit = shown @ basis.T @ basis
         noise = np.maximum(1.5 * np.median(np.abs(flat - fit), axis=1, keepdims=True), 0.1)
         shown = fit + np.clip(flat - fit, -2 * noise, 2 * noise)
-    own = shown - fit
+    own = np.asarray(shown - fit, np.float32)
     bare = np.linalg.norm(own, axis=1) < 0.05 * side  # of a gray level a pixel: it shows the place and nothing else
     own /= np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-6)
     found = [np.empty((0, 2), int)]
