@@ -45,11 +45,14 @@ class ClassFolders:
     left_out: dict[str, str] = field(default_factory=dict)
 
     def spread(self) -> list[int]:
-        """The places of the files in an order in which the classes are spread evenly; the last class begins."""
+        """The places of the files in an order in which the classes are spread evenly.
+
+        Of one size they take turns, the last class first.
+        """
         sizes, ranks = Counter(self.labels), Counter[int]()
         order = []
         for place, label in enumerate(self.labels):
-            order.append((ranks[label] / sizes[label], -label, place))
+            order.append(((2 * ranks[label] + 1) / sizes[label], -label, place))
             ranks[label] += 1
         return [place for *_, place in sorted(order)]
 
@@ -153,7 +156,7 @@ class _Placed:
 
 def _split_folders(folders: set[tuple[str, ...]]) -> set[tuple[str, ...]]:
     """The folders that are splits. A class may be called as one, too: a split has others beside it, or nothing else, or
-    holds several folders itself.
+    holds several folders of its own.
     """
     children: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for path in folders:
@@ -163,7 +166,12 @@ def _split_folders(folders: set[tuple[str, ...]]) -> set[tuple[str, ...]]:
     for above, names in children.items():
         named = {name for name in names if name.casefold() in SPLITS}
         several = len({SPLITS[name.casefold()] for name in named}) > 1 or named == names
-        found |= {(*above, name) for name in named if several or len(children.get((*above, name), ())) > 1}
+        for name in named:
+            own = children.get((*above, name), set())
+            others = set().union(*(children.get((*above, one), set()) for one in names - {name}))
+            alone = len(own) > 1 and not own & others and not all(one.casefold() in SPLITS for one in own)
+            if several or alone:
+                found.add((*above, name))
     return found
 
 

@@ -78,8 +78,8 @@ def _as_whole(tensor: Any) -> Any:
 
 
 _NONE, _ONE = np.zeros(3, np.float32), np.ones(3, np.float32)
-_NORMALIZED, _SHARE, _AROUND, _LEVEL = range(4)  # how a float stands for a gray level
-_SCALES = ((IMAGENET_MEAN, IMAGENET_STD), (_NONE, _ONE), (_ONE / 2, _ONE / 2), (_NONE, _ONE / 255))
+_NORMALIZED, _AROUND, _SHARE, _LEVEL = range(4)  # how a float stands for a gray level
+_SCALES = ((IMAGENET_MEAN, IMAGENET_STD), (_ONE / 2, _ONE / 2), (_NONE, _ONE), (_NONE, _ONE / 255))
 """Of each way what was taken from a value of 0 to 1, and what it was divided by then."""
 
 

@@ -32,7 +32,7 @@ SOUND_FIRST = [
 BY_ALPHABET = [
     ("apples", "pears"),
     ("0", "1"),
-    ("Überriß", "Zopf"),
+    ("Zopf", "Überriß"),
     ("a b", "c.d", "e"),
     ("bus", "car", "train"),
     ("valid", "void"),
