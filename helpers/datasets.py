@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -64,9 +65,13 @@ class LabeledImages:
         """All images read once, on all cores, and kept: n x H x W x 3 bytes. They must have one size."""
         with one_a_core() as pool:
             pictures = list(pool.map(self.picture, range(len(self))))
-        kept = Pictures(np.stack(pictures), self.labels, self.names)
-        kept.splits, kept.skipped = self.splits, self.skipped
-        return kept
+        return self._with(np.stack(pictures))
+
+    def _with(self, images: np.ndarray) -> Pictures:
+        """The same data, of which the images are these."""
+        same = Pictures(images, self.labels, self.names)
+        same.splits, same.skipped = self.splits, self.skipped
+        return same
 
 
 class Pictures(LabeledImages):
@@ -109,7 +114,7 @@ class ImageFiles(LabeledImages):
         good = [index for index, reason in enumerate(reasons) if not reason]
         for label, name in enumerate(self.names):
             if label not in self.labels[good]:
-                raise ValueError(f"no picture of {name!r} can be read: {next(filter(None, reasons))}")
+                raise ValueError(f"no picture of {name!r} can be read: {next(filter(None, reasons), 'there is none')}")
         kept = type(self)([self.paths[index] for index in good], self.labels[good].tolist(), self.names, self.size)
         kept.splits = {part: np.flatnonzero(np.isin(good, places)) for part, places in self.splits.items()}
         kept.skipped = [*filter(None, reasons), *self.skipped]
@@ -198,7 +203,9 @@ class CsvError(ValueError):
     """A CSV file of labels that cannot be used; the message names file and row."""
 
 
-def labeled_csv_images(folder: str | Path, size: int, names: Sequence[str] = ("0", "1")) -> ImageFiles:
+def labeled_csv_images(
+    folder: str | Path, size: int, names: Sequence[str] = ("0", "1"), *, strict: bool = True
+) -> ImageFiles:
     """Images in `0/` and `1/` with their labels in `0.csv` and `1.csv`.
 
     Parameters
@@ -207,6 +214,8 @@ def labeled_csv_images(folder: str | Path, size: int, names: Sequence[str] = ("0
         same name, and `target`, 0 or 1.
     size : of the images, pixels.
     names : of the two classes.
+    strict : refuse a row that cannot be used, and read no picture now; otherwise leave such rows out, and pictures that
+        cannot be read, and note them in `skipped`.
 
     Returns
     -------
@@ -216,32 +225,47 @@ def labeled_csv_images(folder: str | Path, size: int, names: Sequence[str] = ("0
     Raises
     ------
     CsvError
-        A CSV file is missing, empty or lacks a column; an image is missing; a target is neither 0 nor 1; a name comes
-        twice in a file, or in both.
+        A CSV file is missing, empty, no text or lacks a column; an image is missing; a target is neither 0 nor 1; a
+        name comes twice in a file, or in both.
     """
     folder = Path(folder)
     paths: list[Path] = []
     labels: list[int] = []
     first: dict[str, str] = {}
+    skipped: list[str] = []
     for part in ("0", "1"):
         for where, name, target in _csv_rows(folder / f"{part}.csv"):
+            fault = ""
             if name in first:
-                raise CsvError(f"{where}: {name!r} comes a second time, first in {first[name]}")
-            if target not in ("0", "1"):
-                raise CsvError(f"{where}: target is {target!r}, it must be 0 or 1")
-            if not _is_inside(folder / part, name):
-                raise CsvError(f"{where}: {folder / part / name} does not exist")
+                fault = f"{name!r} comes a second time, first in {first[name]}"
+            elif target not in ("0", "1"):
+                fault = f"target is {target!r}, it must be 0 or 1"
+            elif not _is_inside(folder / part, name):
+                fault = f"{folder / part / name} does not exist"
+            if fault and strict:
+                raise CsvError(f"{where}: {fault}")
+            if fault:
+                skipped.append(f"{where}: {fault}")
+                continue
             first[name] = where
             paths.append(folder / part / name)
             labels.append(int(target))
-    return ImageFiles(paths, labels, names, size)
+    if not paths:
+        raise CsvError(f"{folder}: no row can be used, as {skipped[0]}")
+    images = ImageFiles(paths, labels, names, size)
+    images.skipped = skipped
+    return images if strict else images.readable()
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, str, str]]:
     """Where each row stands, its image name and its target."""
     if not path.is_file():
         raise CsvError(f"{path} does not exist: the images need 0.csv and 1.csv beside their folders 0/ and 1/")
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CsvError(f"{path} is no text in UTF-8: save it as CSV in UTF-8") from error
+    with io.StringIO(text, newline="") as file:
         reader = csv.DictReader(file)
         missing = [name for name in ("image_name", "target") if name not in (reader.fieldnames or [])]
         if missing:

@@ -17,9 +17,10 @@ SPLITS |= dict.fromkeys(("val", "valid", "validation"), "validation")
 """How folders of a split are named, in small letters, and which split they are."""
 
 _SOUND = {"negative", "sound", "good", "ok", "okfront", "normal", "intact", "undamaged", "healthy", "defectfree"}
-_SOUND |= {"uncracked", "noncracked", "notcracked", "nocrack", "nodefect", "ud", "up", "uw"}  # the last of SDNET2018
+_SOUND |= {"uncracked", "noncracked", "notcracked", "nocrack", "nodefect"}
 _DEFECT = {"positive", "crack", "cracked", "defect", "defective", "deffront", "damaged", "faulty", "bad", "ng"}
-_DEFECT |= {"anomaly", "anomalous", "cd", "cp", "cw"}
+_DEFECT |= {"anomaly", "anomalous"}
+_SOUND_OF_SDNET, _DEFECT_OF_SDNET = {"ud", "up", "uw"}, {"cd", "cp", "cw"}  # which in other sets mean what they like
 _COURSE = {"negative", "positive"}
 _PREVIEWS = {"thumb", "thumbs", "thumbnail", "thumbnails", "preview", "previews"}
 _PREVIEW = re.compile(r"(.+)[-_. ](?:thumb|thumbnail|preview)$", re.IGNORECASE)
@@ -138,7 +139,7 @@ class _Placed:
             if one is None:
                 self.left_out[name] = "it lies in no folder of a class"
                 continue
-            key = ("sound" if _word(one) in _SOUND else "defective") if words else _key(one)
+            key = ("sound" if _word(one) in _SOUND | _SOUND_OF_SDNET else "defective") if words else _key(one)
             self.of[name] = key, split
             if one not in self.called[key]:
                 self.called[key].append(one)
@@ -147,8 +148,8 @@ class _Placed:
         """The classes in their order: of each key what to call it."""
 
         def rank(key: str) -> tuple[int, str]:
-            word = _word(self.called[key][0])
-            return (0 if word in _SOUND else 2 if word in _DEFECT else 1), key
+            words = {key, _word(self.called[key][0])}
+            return (0 if words & _SOUND else 2 if words & _DEFECT else 1), key
 
         called = {key: {_key(one) for one in self.called[key]} for key in self.called}
         return {key: self.called[key][0] if len(called[key]) == 1 else key for key in sorted(called, key=rank)}
@@ -193,9 +194,10 @@ def _unwrapped(rest: dict[str, tuple[str, tuple[str, ...]]]) -> dict[str, tuple[
 
 def _words(paths: dict[str, tuple[str, ...]]) -> set[str]:
     """The words that tell the classes: all that are known where every file has one, else the course's; or none."""
-    for words, whole in ((_SOUND | _DEFECT, True), (_COURSE, False)):
+    every = _SOUND | _DEFECT | _SOUND_OF_SDNET | _DEFECT_OF_SDNET
+    for words, whole in ((every, True), (_COURSE, False)):
         first = [next((_word(one) for one in path if _word(one) in words), "") for path in paths.values()]
-        if {word in _SOUND for word in first if word} == {True, False} and (all(first) or not whole):
+        if {word in _SOUND | _SOUND_OF_SDNET for word in first if word} == {True, False} and (all(first) or not whole):
             return words
     return set()
 

@@ -163,14 +163,14 @@ def copies_among(views: np.ndarray) -> np.ndarray:
     y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
     common = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y, place, *np.gradient(place)]).reshape(9, -1)
     basis = np.linalg.svd(common, full_matrices=False)[2].astype(np.float32)
-    shown = flat
+    shown: np.ndarray = flat
     for _ in range(4):  # a scratch pulls at what is common, so it is cut down to the noise, and that is taken again
         fit = shown @ basis.T @ basis
         noise = np.maximum(1.5 * np.median(np.abs(flat - fit), axis=1, keepdims=True), 0.1)
         shown = fit + np.clip(flat - fit, -2 * noise, 2 * noise)
-    own = np.asarray(shown - fit, np.float32)
+    own = shown - fit
     bare = np.linalg.norm(own, axis=1) < 0.05 * side  # of a gray level a pixel: it shows the place and nothing else
-    own /= np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-6)
+    own = own / np.maximum(np.linalg.norm(own, axis=1, keepdims=True), np.float32(1e-6))
     found = [np.empty((0, 2), int)]
     turned = [one.reshape(count, -1) for one in _turned(own.reshape(views.shape))]
     for start in range(0, count, _ROWS):

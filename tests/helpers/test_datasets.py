@@ -213,6 +213,24 @@ def test_a_fault_in_a_csv_file_is_named_with_its_row(labeled, spoil, message):
         datasets.labeled_csv_images(labeled, 32)
 
 
+def test_rows_that_cannot_be_used_are_left_out_and_told(labeled):
+    made = datasets.labeled_csv_images(labeled, 32)
+    names = [made.name(place) for place in range(len(made))]
+    _rewrite("0.csv", _cell(2, 1, "2"))(labeled)
+    _rewrite("1.csv", _cell(1, 0, "none.png"))(labeled)
+    cut(labeled / names[-1])
+    found = datasets.labeled_csv_images(labeled, 32, strict=False)
+    first_of_1 = next(place for place, name in enumerate(names) if name.startswith("1/"))
+    left = {1, first_of_1, len(names) - 1}
+    kept = [place for place in range(len(names)) if place not in left]
+    assert [found.name(place) for place in range(len(found))] == [names[place] for place in kept]
+    assert found.labels.tolist() == made.labels[kept].tolist()
+    assert [reason.split(": ")[0] for reason in found.skipped] == [names[-1], "0.csv, row 2", "1.csv, row 1"]
+    (labeled / "1.csv").write_bytes("image_name,target\nü.png,1\n".encode("cp1252"))
+    with pytest.raises(datasets.CsvError, match="1.csv is no text in UTF-8: save it as CSV in UTF-8"):
+        datasets.labeled_csv_images(labeled, 32, strict=False)
+
+
 def test_a_name_in_both_classes_is_refused(labeled):
     name = (labeled / "0.csv").read_text().splitlines()[2].split(",")[0]
     _rewrite("1.csv", _cell(4, 0, name))(labeled)

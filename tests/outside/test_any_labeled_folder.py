@@ -33,7 +33,7 @@ BY_ALPHABET = [
     ("apples", "pears"),
     ("0", "1"),
     ("Zopf", "Überriß"),
-    ("a b", "c.d", "e"),
+    ("a b", "c.d.e", "cd"),
     ("bus", "car", "train"),
     ("valid", "void"),
     ("crazing", "inclusion", "patches", "scratches"),
