@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from whatchanged.classes import TENSORS, by_class, summary
+from whatchanged.classes import TENSORS, by_class, why_left_out
 from whatchanged.images import one_a_core, read_image, resized
+from whatchanged.labels import read_labels
 from whatchanged.pairs import each
 from whatchanged.weights import read_tensor, to_picture, to_tensor
 
@@ -55,7 +54,7 @@ class LabeledImages:
         sizes = [*zip(self.names, np.bincount(self.labels, minlength=len(self.names)), strict=True)]
         sizes += [(part, len(places)) for part, places in self.splits.items()]
         first = f"{len(self)} images: {', '.join(f'{count} {name}' for name, count in sizes)}"
-        return "\n".join([first, *([summary(self.skipped)] if self.skipped else [])])
+        return "\n".join([first, *([why_left_out(self.skipped)] if self.skipped else [])])
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> LabeledImages:
         """The images at these places, in this order."""
@@ -199,10 +198,6 @@ def defect_images(folder: str | Path, size: int, *, strict: bool = True) -> Imag
     return images if strict else images.readable()
 
 
-class CsvError(ValueError):
-    """A CSV file of labels that cannot be used; the message names file and row."""
-
-
 def labeled_csv_images(
     folder: str | Path, size: int, names: Sequence[str] = ("0", "1"), *, strict: bool = True
 ) -> ImageFiles:
@@ -228,59 +223,10 @@ def labeled_csv_images(
         A CSV file is missing, empty, no text or lacks a column; an image is missing; a target is neither 0 nor 1; a
         name comes twice in a file, or in both.
     """
-    folder = Path(folder)
-    paths: list[Path] = []
-    labels: list[int] = []
-    first: dict[str, str] = {}
-    skipped: list[str] = []
-    for part in ("0", "1"):
-        for where, name, target in _csv_rows(folder / f"{part}.csv"):
-            fault = ""
-            if name in first:
-                fault = f"{name!r} comes a second time, first in {first[name]}"
-            elif target not in ("0", "1"):
-                fault = f"target is {target!r}, it must be 0 or 1"
-            elif not _is_inside(folder / part, name):
-                fault = f"{folder / part / name} does not exist"
-            if fault and strict:
-                raise CsvError(f"{where}: {fault}")
-            if fault:
-                skipped.append(f"{where}: {fault}")
-                continue
-            first[name] = where
-            paths.append(folder / part / name)
-            labels.append(int(target))
-    if not paths:
-        raise CsvError(f"{folder}: no row can be used, as {skipped[0]}")
+    paths, labels, skipped = read_labels(Path(folder), strict)
     images = ImageFiles(paths, labels, names, size)
     images.skipped = skipped
     return images if strict else images.readable()
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[str, str, str]]:
-    """Where each row stands, its image name and its target."""
-    if not path.is_file():
-        raise CsvError(f"{path} does not exist: the images need 0.csv and 1.csv beside their folders 0/ and 1/")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CsvError(f"{path} is no text in UTF-8: save it as CSV in UTF-8") from error
-    with io.StringIO(text, newline="") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in ("image_name", "target") if name not in (reader.fieldnames or [])]
-        if missing:
-            raise CsvError(f"{path} has no column {' and no column '.join(missing)}: it needs image_name,target")
-        number = 0
-        for number, row in enumerate(reader, start=1):
-            yield f"{path.name}, row {number}", (row["image_name"] or "").strip(), (row["target"] or "").strip()
-        if not number:
-            raise CsvError(f"{path} holds no row")
-
-
-def _is_inside(folder: Path, file: str) -> bool:
-    """Whether there is such a file in the folder, not beyond it."""
-    path = (folder / file).resolve()
-    return bool(file) and path.is_file() and path.is_relative_to(folder.resolve())
 
 
 def course_split(count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,8 +12,8 @@ from pathlib import Path
 from whatchanged.listing import listed, speakable
 
 TENSORS = ".pt"
-SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
-SPLITS |= dict.fromkeys(("val", "valid", "validation"), "validation")
+SPLIT_FOLDERS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
+SPLIT_FOLDERS |= dict.fromkeys(("val", "valid", "validation"), "validation")
 """How folders of a split are named, in small letters, and which split they are."""
 
 _SOUND = {"negative", "sound", "good", "ok", "okfront", "normal", "intact", "undamaged", "healthy", "defectfree"}
@@ -58,7 +58,7 @@ class ClassFolders:
         return [place for *_, place in sorted(order)]
 
 
-def summary(left_out: Sequence[str], most: int = 5) -> str:
+def why_left_out(left_out: Sequence[str], most: int = 5) -> str:
     """What was left out, each "name: reason", in a sentence: of each reason one name, and how many more."""
     alike = defaultdict(list)
     for name, _, reason in (one.partition(": ") for one in left_out):
@@ -127,7 +127,7 @@ class _Placed:
         for name, path in inside.items():
             at = next((place for place in range(len(path)) if path[: place + 1] in parts), None)
             if at is not None:
-                rest[name] = SPLITS[path[at].casefold()], path[:at] + path[at + 1 :]
+                rest[name] = SPLIT_FOLDERS[path[at].casefold()], path[:at] + path[at + 1 :]
             elif parts:
                 self.left_out[name] = "it lies beside the folders of the splits, in none"
             else:
@@ -165,12 +165,12 @@ def _split_folders(folders: set[tuple[str, ...]]) -> set[tuple[str, ...]]:
             children[path[:depth]].add(path[depth])
     found = set()
     for above, names in children.items():
-        named = {name for name in names if name.casefold() in SPLITS}
-        several = len({SPLITS[name.casefold()] for name in named}) > 1 or named == names
+        named = {name for name in names if name.casefold() in SPLIT_FOLDERS}
+        several = len({SPLIT_FOLDERS[name.casefold()] for name in named}) > 1 or named == names
         for name in named:
             own = children.get((*above, name), set())
             others = set().union(*(children.get((*above, one), set()) for one in names - {name}))
-            alone = len(own) > 1 and not own & others and not all(one.casefold() in SPLITS for one in own)
+            alone = len(own) > 1 and not own & others and not all(one.casefold() in SPLIT_FOLDERS for one in own)
             if several or alone:
                 found.add((*above, name))
     return found

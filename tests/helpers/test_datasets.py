@@ -8,6 +8,7 @@ from support import save_picture
 
 from helpers import datasets, surfaces
 from helpers.photographs import photograph
+from whatchanged.labels import CsvError
 from whatchanged.weights import to_tensor
 
 PHOTO = photograph("coffee")[:60, :80]
@@ -209,7 +210,7 @@ BROKEN_CSV = {
 @pytest.mark.parametrize(("spoil", "message"), BROKEN_CSV.values(), ids=BROKEN_CSV)
 def test_a_fault_in_a_csv_file_is_named_with_its_row(labeled, spoil, message):
     spoil(labeled)
-    with pytest.raises(datasets.CsvError, match=message):
+    with pytest.raises(CsvError, match=message):
         datasets.labeled_csv_images(labeled, 32)
 
 
@@ -227,12 +228,12 @@ def test_rows_that_cannot_be_used_are_left_out_and_told(labeled):
     assert found.labels.tolist() == made.labels[kept].tolist()
     assert [reason.split(": ")[0] for reason in found.skipped] == [names[-1], "0.csv, row 2", "1.csv, row 1"]
     (labeled / "1.csv").write_bytes("image_name,target\nü.png,1\n".encode("cp1252"))
-    with pytest.raises(datasets.CsvError, match="1.csv is no text in UTF-8: save it as CSV in UTF-8"):
+    with pytest.raises(CsvError, match="1.csv is no text in UTF-8: save it as CSV in UTF-8"):
         datasets.labeled_csv_images(labeled, 32, strict=False)
 
 
 def test_a_name_in_both_classes_is_refused(labeled):
     name = (labeled / "0.csv").read_text().splitlines()[2].split(",")[0]
     _rewrite("1.csv", _cell(4, 0, name))(labeled)
-    with pytest.raises(datasets.CsvError, match=f"1.csv, row 4: '{name}' comes a second time, first in 0.csv, row 2"):
+    with pytest.raises(CsvError, match=f"1.csv, row 4: '{name}' comes a second time, first in 0.csv, row 2"):
         datasets.labeled_csv_images(labeled, 32)

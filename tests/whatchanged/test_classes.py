@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from whatchanged.classes import by_class, summary
+from whatchanged.classes import by_class, why_left_out
 
 
 def lay(root, *names):
@@ -202,5 +202,5 @@ def test_classes_are_spread_evenly(tmp_path):
 
 def test_what_was_left_out_is_told_by_reason():
     told = ["a.txt: no picture", "b.txt: no picture", "c.jpg: it is cut", "d.txt: no picture"]
-    assert summary(told) == "left out 4: a.txt and 2 more (no picture), c.jpg (it is cut)"
-    assert summary([f"{n}: {n}" for n in range(7)], most=2) == "left out 7: 0 (0), 1 (1), and for 5 other reasons"
+    assert why_left_out(told) == "left out 4: a.txt and 2 more (no picture), c.jpg (it is cut)"
+    assert why_left_out([f"{n}: {n}" for n in range(7)], most=2) == "left out 7: 0 (0), 1 (1), and for 5 other reasons"
