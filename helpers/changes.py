@@ -90,7 +90,8 @@ class SubtleDiffDataset(LabeledImages):
         if not self.records:
             of_split = f" of the split {split!r}" if split else ""
             raise ValueError(f"{self.folder} holds no usable pair{of_split}")
-        super().__init__([[record[name] for name in CHANGE_LABELS] for record in self.records], CHANGE_LABELS)
+        labels = [[record[name] for name in CHANGE_LABELS] for record in self.records]
+        super().__init__(labels, CHANGE_LABELS, self.skipped)
 
     def picture(self, index: int) -> np.ndarray:
         """The pair as uint8 array (2, H, W, 3), transformed and resized."""

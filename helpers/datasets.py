@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from whatchanged.images import SUFFIXES, image_files, one_a_core, read_image, resized
+from whatchanged.classes import TENSORS, by_class, why_left_out
+from whatchanged.images import one_a_core, read_image, resized
+from whatchanged.labels import read_labels
+from whatchanged.pairs import each
 from whatchanged.weights import read_tensor, to_picture, to_tensor
 
 
@@ -20,11 +23,16 @@ class LabeledImages:
     ----------
     labels : int64 array (n,): the index into `names`; or float32 array (n, len(names)): 1 for each that applies.
     names : of the classes or labels.
+    splits : the parts that the data come in, "train", "validation", "test": of each that there is the places of its
+        images, int array; empty where they come in one.
+    skipped : list of str: what was left out, each with its reason.
     """
 
-    def __init__(self, labels: Sequence | np.ndarray, names: Sequence[str]) -> None:
+    def __init__(self, labels: Sequence | np.ndarray, names: Sequence[str], skipped: Sequence[str] = ()) -> None:
         given = np.asarray(labels)
         self.labels, self.names = given.astype(np.int64 if given.ndim == 1 else np.float32), tuple(names)
+        self.splits: dict[str, np.ndarray] = {}
+        self.skipped = list(skipped)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -41,7 +49,14 @@ class LabeledImages:
         """What to call the image: its file name, or its number."""
         return f"{index}"
 
-    def subset(self, indices: Sequence[int]) -> LabeledImages:
+    def told(self) -> str:
+        """How many there are of each class and in each part, and what was left out: one line or two."""
+        sizes = [*zip(self.names, np.bincount(self.labels, minlength=len(self.names)), strict=True)]
+        sizes += [(part, len(places)) for part, places in self.splits.items()]
+        first = f"{len(self)} images: {', '.join(f'{count} {name}' for name, count in sizes)}"
+        return "\n".join([first, *([why_left_out(self.skipped)] if self.skipped else [])])
+
+    def subset(self, indices: Sequence[int] | np.ndarray) -> LabeledImages:
         """The images at these places, in this order."""
         return _Subset(self, indices)
 
@@ -49,7 +64,13 @@ class LabeledImages:
         """All images read once, on all cores, and kept: n x H x W x 3 bytes. They must have one size."""
         with one_a_core() as pool:
             pictures = list(pool.map(self.picture, range(len(self))))
-        return Pictures(np.stack(pictures), self.labels, self.names)
+        return self._with(np.stack(pictures))
+
+    def _with(self, images: np.ndarray) -> Pictures:
+        """The same data, of which the images are these."""
+        same = Pictures(images, self.labels, self.names)
+        same.splits, same.skipped = self.splits, self.skipped
+        return same
 
 
 class Pictures(LabeledImages):
@@ -77,12 +98,31 @@ class ImageFiles(LabeledImages):
     def __init__(self, paths: Sequence[Path], labels: Sequence[int], names: Sequence[str], size: int) -> None:
         super().__init__(labels, names)
         self.paths, self.size = list(paths), size
+        self.root = os.path.commonpath([path.parent for path in self.paths])
 
     def picture(self, index: int) -> np.ndarray:
         return resized(read_image(self.paths[index]), self.size)
 
     def name(self, index: int) -> str:
-        return f"{self.paths[index].parent.name}/{self.paths[index].name}"
+        return os.path.relpath(self.paths[index], self.root)
+
+    def readable(self) -> ImageFiles:
+        """Those of the files that can be read; each of the others is noted in `skipped`. All are read once."""
+        with one_a_core() as pool:
+            reasons = list(pool.map(self._reason, range(len(self))))
+        good = [index for index, reason in enumerate(reasons) if not reason]
+        for label, name in enumerate(self.names):
+            if label not in self.labels[good]:
+                raise ValueError(f"no picture of {name!r} can be read: {next(filter(None, reasons), 'there is none')}")
+        kept = type(self)([self.paths[index] for index in good], self.labels[good].tolist(), self.names, self.size)
+        kept.splits = {part: np.flatnonzero(np.isin(good, places)) for part, places in self.splits.items()}
+        kept.skipped = [*filter(None, reasons), *self.skipped]
+        return kept
+
+    def _reason(self, index: int) -> str:
+        """Its name and why it cannot be read; empty where it can."""
+        _, _, reason = next(each([index], self.picture))
+        return f"{self.name(index)}: {reason.replace(str(self.paths[index]), 'it')}" if reason else ""
 
 
 class TensorFiles(ImageFiles):
@@ -99,7 +139,7 @@ class TensorFiles(ImageFiles):
 
 
 class _Subset(LabeledImages):
-    def __init__(self, whole: LabeledImages, indices: Sequence[int]) -> None:
+    def __init__(self, whole: LabeledImages, indices: Sequence[int] | np.ndarray) -> None:
         self.whole, self.indices = whole, np.asarray(indices, int)
         super().__init__(whole.labels[self.indices], whole.names)
 
@@ -113,52 +153,54 @@ class _Subset(LabeledImages):
         return self.whole.name(self.indices[index])
 
 
+PARTS = ("train", "validation", "test")
 DEFECT_CLASSES = ("sound", "cracked")
 COURSE_TRAINING = 30_000
-_DEFECT_FOLDERS = (
-    ("Negative_tensors", "Positive_tensors", {".pt"}, TensorFiles),
-    ("Negative", "Positive", SUFFIXES, ImageFiles),
-)
 
 
-def defect_images(folder: str | Path, size: int) -> ImageFiles:
-    """Cracked and sound images of a folder, in the order of the course: cracked and sound in turn, by name.
+def defect_images(folder: str | Path, size: int, *, strict: bool = True) -> ImageFiles:
+    """Labeled pictures in a folder for each class, as `Positive/` and `Negative/`; the classes spread evenly, by name.
+
+    Of two classes of one size the second and the first take turns, as in the course, whose order it is.
 
     Parameters
     ----------
     folder : holds `Positive_tensors/*.pt` and `Negative_tensors/*.pt` [1]_, or `Positive/` and `Negative/` with images
-        [2]_; or holds one folder that does.
+        [2]_, or a folder of images for each of two classes or more; in whatever `whatchanged.classes.by_class` knows
+        around them, as `train/`, `val/` and `test/`.
     size : of the images, pixels.
+    strict : read no file now; one that cannot be read is named when it is asked for. Otherwise all are read once, and
+        such a one is left out and noted in `skipped`.
 
     Raises
     ------
     ValueError
-        The folder holds neither, or nothing of one class.
+        The folder does not hold pictures of two classes.
 
     References
     ----------
     .. [1] IBM, AI Capstone Project with Deep Learning (DL0321EN).
     .. [2] Özgenel, Concrete Crack Images for Classification, Mendeley Data, 2019.
     """
-    folder = Path(folder)
-    inside = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    for place in (folder, *inside):
-        for negative, positive, suffixes, kind in _DEFECT_FOLDERS:
-            if (place / negative).is_dir() and (place / positive).is_dir():
-                classes = [image_files(place / name, suffixes) for name in (negative, positive)]
-                pairs = [(path, label) for label in (1, 0) for path in enumerate(classes[label])]
-                pairs.sort(key=lambda pair: (pair[0][0], -pair[1]))
-                return kind([path for (_, path), _ in pairs], [label for _, label in pairs], DEFECT_CLASSES, size)
-    raise ValueError(
-        f"{folder} holds no defect images: it needs Positive/ and Negative/, or Positive_tensors/ and Negative_tensors/"
+    found = by_class(folder)
+    order = found.spread()
+    course = {name.casefold().removesuffix("_tensors") for name in found.names} == {"negative", "positive"}
+    kind = TensorFiles if found.files[0].suffix.lower() == TENSORS else ImageFiles
+    images = kind(
+        [found.files[place] for place in order],
+        [found.labels[place] for place in order],
+        DEFECT_CLASSES if course else found.names,
+        size,
     )
+    splits = np.array([found.splits[place] for place in order])
+    images.splits = {split: np.flatnonzero(splits == split) for split in PARTS if split in found.splits}
+    images.skipped = [f"{name}: {reason}" for name, reason in found.left_out.items()]
+    return images if strict else images.readable()
 
 
-class CsvError(ValueError):
-    """A CSV file of labels that cannot be used; the message names file and row."""
-
-
-def labeled_csv_images(folder: str | Path, size: int, names: Sequence[str] = ("0", "1")) -> ImageFiles:
+def labeled_csv_images(
+    folder: str | Path, size: int, names: Sequence[str] = ("0", "1"), *, strict: bool = True
+) -> ImageFiles:
     """Images in `0/` and `1/` with their labels in `0.csv` and `1.csv`.
 
     Parameters
@@ -167,6 +209,8 @@ def labeled_csv_images(folder: str | Path, size: int, names: Sequence[str] = ("0
         same name, and `target`, 0 or 1.
     size : of the images, pixels.
     names : of the two classes.
+    strict : refuse a row that cannot be used, and read no picture now; otherwise leave such rows out, and pictures that
+        cannot be read, and note them in `skipped`.
 
     Returns
     -------
@@ -176,53 +220,18 @@ def labeled_csv_images(folder: str | Path, size: int, names: Sequence[str] = ("0
     Raises
     ------
     CsvError
-        A CSV file is missing, empty or lacks a column; an image is missing; a target is neither 0 nor 1; a name comes
-        twice in a file, or in both.
+        A CSV file is missing, empty, no text or lacks a column; an image is missing; a target is neither 0 nor 1; a
+        name comes twice in a file, or in both.
     """
-    folder = Path(folder)
-    paths: list[Path] = []
-    labels: list[int] = []
-    first: dict[str, str] = {}
-    for part in ("0", "1"):
-        for where, name, target in _csv_rows(folder / f"{part}.csv"):
-            if name in first:
-                raise CsvError(f"{where}: {name!r} comes a second time, first in {first[name]}")
-            if target not in ("0", "1"):
-                raise CsvError(f"{where}: target is {target!r}, it must be 0 or 1")
-            if not _is_inside(folder / part, name):
-                raise CsvError(f"{where}: {folder / part / name} does not exist")
-            first[name] = where
-            paths.append(folder / part / name)
-            labels.append(int(target))
-    return ImageFiles(paths, labels, names, size)
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[str, str, str]]:
-    """Where each row stands, its image name and its target."""
-    if not path.is_file():
-        raise CsvError(f"{path} does not exist: the images need 0.csv and 1.csv beside their folders 0/ and 1/")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in ("image_name", "target") if name not in (reader.fieldnames or [])]
-        if missing:
-            raise CsvError(f"{path} has no column {' and no column '.join(missing)}: it needs image_name,target")
-        number = 0
-        for number, row in enumerate(reader, start=1):
-            yield f"{path.name}, row {number}", (row["image_name"] or "").strip(), (row["target"] or "").strip()
-        if not number:
-            raise CsvError(f"{path} holds no row")
-
-
-def _is_inside(folder: Path, file: str) -> bool:
-    """Whether there is such a file in the folder, not beyond it."""
-    path = (folder / file).resolve()
-    return bool(file) and path.is_file() and path.is_relative_to(folder.resolve())
+    paths, labels, skipped = read_labels(Path(folder), strict)
+    images = ImageFiles(paths, labels, names, size)
+    images.skipped = skipped
+    return images if strict else images.readable()
 
 
 def course_split(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices for training and validation as the IBM course splits its tensors: the first 30,000, and the rest.
-
-    Where there are not more than 30,000, the first three quarters.
+    """Indices for training and validation as the IBM course splits its 40,000 tensors: the first 30,000, and the rest;
+    of fewer the first three quarters.
     """
-    first = COURSE_TRAINING if count > COURSE_TRAINING else count * 3 // 4
+    first = min(COURSE_TRAINING, count * 3 // 4)
     return np.arange(first), np.arange(first, count)

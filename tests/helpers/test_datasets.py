@@ -8,6 +8,7 @@ from support import save_picture
 
 from helpers import datasets, surfaces
 from helpers.photographs import photograph
+from whatchanged.labels import CsvError
 from whatchanged.weights import to_tensor
 
 PHOTO = photograph("coffee")[:60, :80]
@@ -70,15 +71,92 @@ def test_image_folders_subsets_and_memory(tmp_path):
     assert part.in_memory().subset([1]).picture(0)[0, 0, 0] == 200
 
 
-def test_folders_without_defect_images_are_named(tmp_path):
-    with pytest.raises(ValueError, match="holds no defect images: it needs Positive/ and Negative/, or Positive_ten"):
+def test_folders_without_classes_are_named(tmp_path):
+    with pytest.raises(ValueError, match="holds no picture in the folder of a class: put the pictures of each class"):
         datasets.defect_images(tmp_path, 16)
-    with pytest.raises(ValueError, match="nowhere holds no defect images"):
+    with pytest.raises(ValueError, match="nowhere is no folder"):
         datasets.defect_images(tmp_path / "nowhere", 16)
     for name in ("Positive", "Negative"):
         (tmp_path / name).mkdir()
-    with pytest.raises(ValueError, match="Negative holds no file with one of"):
+    save_picture(tmp_path / "Positive" / "a.png", PHOTO)
+    with pytest.raises(ValueError, match=r"holds pictures in Positive/ alone: .* as Positive/ and Negative/"):
         datasets.defect_images(tmp_path, 16)
+
+
+def photographed(folder, *names, size=(30, 40, 3)):
+    """Pictures of noise, each another."""
+    for number, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_picture(path, np.random.default_rng(number).integers(0, 256, size).astype(np.uint8))
+    return folder
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:300])
+
+
+def test_a_cut_picture_is_left_out_and_told_or_named_when_it_is_read(tmp_path):
+    names = [
+        f"{part}/{kind}/{n}.jpg" for part in ("train", "val") for kind in ("Positive", "Negative") for n in range(2)
+    ]
+    cut(photographed(tmp_path, *names) / "train/Positive/1.jpg")
+    (tmp_path / "notes.txt").touch()
+    strict = datasets.defect_images(tmp_path, 16)
+    assert len(strict) == 8
+    broken = strict.paths.index(tmp_path / "train/Positive/1.jpg")
+    with pytest.raises(ValueError, match="train/Positive/1.jpg is damaged"):
+        strict.picture(broken)
+    with pytest.raises(ValueError, match="train/Positive/1.jpg is damaged"):
+        strict.in_memory()
+    found = datasets.defect_images(tmp_path, 16, strict=False)
+    assert [found.name(place) for place in range(7)] == [strict.name(place) for place in range(8) if place != broken]
+    assert found.labels.tolist() == np.delete(strict.labels, broken).tolist()
+    parts = {part: {found.name(place).split("/")[0] for place in places} for part, places in found.splits.items()}
+    assert parts == {"train": {"train"}, "validation": {"val"}}
+    assert sum(map(len, found.splits.values())) == 7
+    assert found.skipped[0].startswith("train/Positive/1.jpg: it is damaged")
+    assert found.skipped[1:] == ["notes.txt: no picture: its name ends with .txt"]
+    assert found.told().splitlines()[0] == "7 images: 4 sound, 3 cracked, 3 train, 4 validation"
+    assert found.told().splitlines()[1].startswith("left out 2: train/Positive/1.jpg (it is damaged")
+    kept = found.in_memory()
+    assert (kept.splits, kept.skipped) == (found.splits, found.skipped)
+
+
+def test_a_cut_tensor_is_left_out_and_told(tmp_path):
+    course_tensors(tmp_path)
+    cut(tmp_path / "Negative_tensors" / "1.pt")
+    found = datasets.defect_images(tmp_path, 24, strict=False)
+    assert found.labels.tolist() == [1, 0, 1, 1, 0]
+    assert len(found.skipped) == 1
+    assert found.skipped[0].startswith("Negative_tensors/1.pt: it is not a tensor file: only files that torch.save")
+    assert isinstance(found, datasets.TensorFiles)
+
+
+def test_a_class_of_which_nothing_can_be_read_is_named(tmp_path):
+    photographed(tmp_path, "a/1.png", "b/1.png")
+    cut(tmp_path / "b/1.png")
+    with pytest.raises(ValueError, match="no picture of 'b' can be read: b/1.png: it is damaged"):
+        datasets.defect_images(tmp_path, 16, strict=False)
+
+
+def test_files_of_a_mac_are_no_pictures(tmp_path):
+    """Case 05."""
+    photographed(tmp_path, "Positive/0.jpg", "Negative/0.jpg")
+    for kind in ("Positive", "Negative"):
+        (tmp_path / kind / "._0.jpg").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X")
+    assert datasets.defect_images(tmp_path, 16).in_memory().images.shape == (2, 16, 16, 3)
+
+
+def test_uneven_classes_are_spread_over_the_courses_split(tmp_path):
+    names = [f"Negative/{n:03}.jpg" for n in range(90)] + [f"Positive/{n:03}.jpg" for n in range(15)]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = datasets.defect_images(tmp_path, 16)
+    train, validation = (np.bincount(found.labels[part]) for part in datasets.course_split(len(found)))
+    assert train.tolist() == [67, 11]
+    assert validation.tolist() == [23, 4]
 
 
 @pytest.fixture
@@ -132,12 +210,30 @@ BROKEN_CSV = {
 @pytest.mark.parametrize(("spoil", "message"), BROKEN_CSV.values(), ids=BROKEN_CSV)
 def test_a_fault_in_a_csv_file_is_named_with_its_row(labeled, spoil, message):
     spoil(labeled)
-    with pytest.raises(datasets.CsvError, match=message):
+    with pytest.raises(CsvError, match=message):
         datasets.labeled_csv_images(labeled, 32)
+
+
+def test_rows_that_cannot_be_used_are_left_out_and_told(labeled):
+    made = datasets.labeled_csv_images(labeled, 32)
+    names = [made.name(place) for place in range(len(made))]
+    _rewrite("0.csv", _cell(2, 1, "2"))(labeled)
+    _rewrite("1.csv", _cell(1, 0, "none.png"))(labeled)
+    cut(labeled / names[-1])
+    found = datasets.labeled_csv_images(labeled, 32, strict=False)
+    first_of_1 = next(place for place, name in enumerate(names) if name.startswith("1/"))
+    left = {1, first_of_1, len(names) - 1}
+    kept = [place for place in range(len(names)) if place not in left]
+    assert [found.name(place) for place in range(len(found))] == [names[place] for place in kept]
+    assert found.labels.tolist() == made.labels[kept].tolist()
+    assert [reason.split(": ")[0] for reason in found.skipped] == [names[-1], "0.csv, row 2", "1.csv, row 1"]
+    (labeled / "1.csv").write_bytes("image_name,target\nü.png,1\n".encode("cp1252"))
+    with pytest.raises(CsvError, match="1.csv is no text in UTF-8: save it as CSV in UTF-8"):
+        datasets.labeled_csv_images(labeled, 32, strict=False)
 
 
 def test_a_name_in_both_classes_is_refused(labeled):
     name = (labeled / "0.csv").read_text().splitlines()[2].split(",")[0]
     _rewrite("1.csv", _cell(4, 0, name))(labeled)
-    with pytest.raises(datasets.CsvError, match=f"1.csv, row 4: '{name}' comes a second time, first in 0.csv, row 2"):
+    with pytest.raises(CsvError, match=f"1.csv, row 4: '{name}' comes a second time, first in 0.csv, row 2"):
         datasets.labeled_csv_images(labeled, 32)

@@ -28,6 +28,8 @@ def test_a_folder_is_classified_into_a_csv(tmp_path):
         Image.fromarray(np.full((20, 30, 3), value, np.uint8)).save(folder / name)
     (folder / "c.png").write_text("no image")
     (folder / "notes.txt").write_text("ignored")
+    (folder / "._a.jpg").write_bytes(b"\0\5\x16\7 what a Mac leaves")
+    (folder / "d.png").mkdir()
     names = ("dark", "bright")
     table = folders.predict_folder(Bright(), folder, size=16, names=names, csv=tmp_path / "out.csv")
     assert table.file.tolist() == ["a.jpg", "b.png", "c.png"]
