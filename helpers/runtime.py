@@ -89,18 +89,6 @@ def profile(name: str, *, quick: dict, full: dict, **chosen: Any) -> SimpleNames
     return SimpleNamespace(**settings | {key: value for key, value in chosen.items() if value is not None})
 
 
-def data_folder(path: str | Path) -> Path:
-    """The folder a reader means by DATA_DIR: absolute, or relative to the caller's folder, or to `notebooks/`."""
-    tried = [user_path(path).absolute(), ROOT / "notebooks" / path]
-    for folder in tried:
-        if folder.is_dir():
-            return folder.resolve()
-    raise FileNotFoundError(
-        f"DATA_DIR is {str(path)!r}, and neither {tried[0]} nor {tried[1]} is a folder: python download_and_unzip.py"
-        " --list names the data sets that can be fetched"
-    )
-
-
 def versions(*packages: str) -> str:
     """One line each: Python, the named packages, the device with its precision, and the number of cores."""
     from importlib.metadata import version

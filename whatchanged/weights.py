@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from whatchanged.files import user_path
+from whatchanged.files import user_path, write_whole
 from whatchanged.formats import ImageError
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
@@ -213,6 +214,42 @@ def whole_weights(path: str | Path) -> Iterator[None]:
         first = re.search(r"size mismatch for ([^:\s]+)|\"([^\"]+)\"", str(error))
         odd = f": {first[1] or first[2]} does not fit" if first else ""
         raise ValueError(f"{path} holds the weights of another network{odd}; build the one that it is of") from error
+
+
+def write_network(path: str | Path, model: Any, architecture: str, **about: Any) -> Path:
+    """Write a trained network into one file of safetensors, whole or not at all, with what its answers need beside it.
+
+    Parameters
+    ----------
+    architecture : by which `read_network` knows the file.
+    **about : what JSON can hold.
+    """
+    from safetensors.torch import save
+
+    weights = {name: value.contiguous().cpu() for name, value in model.state_dict().items()}
+    told = {"architecture": architecture} | {name: json.dumps(value) for name, value in about.items()}
+    return write_whole(user_path(path), save(weights, told))
+
+
+def read_network(path: str | Path, architecture: str, writer: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The state dict and the rest that `write_network` wrote.
+
+    Raises
+    ------
+    ValueError
+        There is no such file, or it is damaged or of something else; `writer` names what writes them.
+    """
+    from safetensors import safe_open
+
+    path = user_path(path)
+    if not path.is_file():
+        raise ValueError(f"there is no trained model in {path}: give the file that {writer} wrote")
+    with whole_weights(path), safe_open(path, "pt") as file:
+        about = file.metadata() or {}
+        if about.pop("architecture", None) != architecture:
+            raise ValueError(f"{path} holds no {architecture} that judges: give the file that {writer} wrote")
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no dictionary
+    return weights, {name: json.loads(value) for name, value in about.items()}
 
 
 def load_backbone(model: Any, weights: Any, architecture: str) -> None:

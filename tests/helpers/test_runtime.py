@@ -75,11 +75,6 @@ def test_profile():
 def test_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert runtime.start("../build/test_folders", 0) == ROOT / "build" / "test_folders"
-    (tmp_path / "mine").mkdir()
-    assert runtime.data_folder("mine") == tmp_path / "mine"
-    assert runtime.data_folder("../helpers") == ROOT / "helpers"
-    with pytest.raises(FileNotFoundError, match="DATA_DIR is 'nowhere', and neither"):
-        runtime.data_folder("nowhere")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck, ResNet
 
-from whatchanged.weights import load_backbone
+from whatchanged.devices import device
+from whatchanged.weights import load_backbone, read_network, whole_weights, write_network
 
 _STAGES = {4: ("layer1", 256), 8: ("layer2", 512), 16: ("layer3", 1024), 32: ("layer4", 2048)}
 FORMS: dict[str, dict[str, Any]] = {
@@ -171,6 +174,38 @@ def build(form: str = "course", **changes: Any) -> DBTResNet50:
     if form not in FORMS:
         raise ValueError(f"form is {form!r}: choose from {', '.join(FORMS)}")
     return DBTResNet50(**FORMS[form] | changes)
+
+
+@dataclass(frozen=True)
+class ChangeClassifier:
+    """A trained network of the course's form, and what its answers need.
+
+    Attributes
+    ----------
+    model : with as many outputs as `names`.
+    size : side of the pictures that it was trained on, pixels.
+    names : of the labels.
+    thresholds : one a label: the probability from which on it applies.
+    """
+
+    model: DBTResNet50
+    size: int
+    names: tuple[str, ...]
+    thresholds: tuple[float, ...]
+
+    def save(self, path: str | Path) -> Path:
+        """Write all of it into one file of safetensors, whole or not at all."""
+        about = {"size": self.size, "names": self.names, "thresholds": [float(one) for one in self.thresholds]}
+        return write_network(path, self.model, "dbt_resnet50", **about)
+
+    @classmethod
+    def load(cls, path: str | Path) -> ChangeClassifier:
+        """What `save` wrote; ValueError where there is no such file."""
+        weights, about = read_network(path, "dbt_resnet50", "ChangeClassifier.save")
+        model = build("course", labels=len(about["names"]))
+        with whole_weights(path):
+            model.load_state_dict(weights)
+        return cls(model.to(device()).eval(), about["size"], tuple(about["names"]), tuple(about["thresholds"]))
 
 
 @torch.no_grad()

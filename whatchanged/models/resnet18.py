@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
@@ -16,9 +14,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchvision.models.resnet import BasicBlock, ResNet
 
 from whatchanged.devices import autocast, device
-from whatchanged.files import user_path, write_whole
 from whatchanged.images import resized
-from whatchanged.weights import load_backbone, to_tensor, whole_weights
+from whatchanged.weights import load_backbone, read_network, to_tensor, whole_weights, write_network
 
 
 class ResNet18(ResNet):
@@ -171,25 +168,16 @@ class Classifier:
 
     def save(self, path: str | Path) -> Path:
         """Write weights, size and names into one file of safetensors, whole or not at all."""
-        weights = {name: value.contiguous().cpu() for name, value in self.model.state_dict().items()}
-        about = {"architecture": "resnet18", "size": str(self.size), "names": json.dumps(self.names)}
-        return write_whole(user_path(path), safetensors.torch.save(weights, about))
+        return write_network(path, self.model, "resnet18", size=self.size, names=self.names)
 
     @classmethod
     def load(cls, path: str | Path) -> Classifier:
         """What `save` wrote; ValueError where there is no such file."""
-        path = user_path(path)
-        if not path.is_file():
-            raise ValueError(f"there is no trained model in {path}: give the file that Classifier.save wrote")
-        with whole_weights(path), safetensors.safe_open(path, "pt") as file:
-            about = file.metadata() or {}
-            if about.get("architecture") != "resnet18":
-                raise ValueError(f"{path} holds no ResNet18 that judges: give the file that Classifier.save wrote")
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no dictionary
-        names = json.loads(about["names"])
-        model = ResNet18(len(names))
-        model.load_state_dict(weights)
-        return cls(model.to(device()), int(about["size"]), names)
+        weights, about = read_network(path, "resnet18", "Classifier.save")
+        model = ResNet18(len(about["names"]))
+        with whole_weights(path):
+            model.load_state_dict(weights)
+        return cls(model.to(device()), about["size"], about["names"])
 
 
 def _without_batch_norm(model: ResNet18) -> ResNet18:

@@ -18,6 +18,7 @@ from helpers.changes import write_dataset
 from whatchanged import alignment
 from whatchanged.features import _build_resnet50, feature_similarity
 from whatchanged.models import dbt_resnet50 as dbt
+from whatchanged.models import resnet18
 from whatchanged.weights import to_tensor
 
 
@@ -60,6 +61,29 @@ def test_the_backbone_is_the_resnet50_of_torchvision(tmp_path, batch):
             x = getattr(source, dbt._STAGES[stride][0])(x)
             assert features.shape == (2, 2, dbt._STAGES[stride][1], 96 // stride, 96 // stride)
             torch.testing.assert_close(features.flatten(0, 1), x, rtol=1e-4, atol=1e-4)
+
+
+def test_a_saved_classifier_answers_the_same(tmp_path, batch):
+    model = randomized(seeded()).eval()
+    saved = dbt.ChangeClassifier(model, 96, ("color", "shape", "texture"), (0.25, 0.5, 0.75))
+    loaded = dbt.ChangeClassifier.load(saved.save(tmp_path / "model.safetensors"))
+    assert (loaded.size, loaded.names, loaded.thresholds) == (saved.size, saved.names, saved.thresholds)
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded.model.cpu()(batch[:4]), model(batch[:4]))
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_what_is_no_classifier_is_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(ValueError, match="no trained model in .*: give the file that ChangeClassifier.save wrote"):
+        dbt.ChangeClassifier.load(path)
+    resnet18.Classifier(resnet18.build(2), 48, ("a", "b")).save(path)
+    with pytest.raises(ValueError, match="holds no dbt_resnet50 that judges: give the file that ChangeClassifier"):
+        dbt.ChangeClassifier.load(path)
+    dbt.ChangeClassifier(seeded(), 96, ("color", "shape", "texture"), (0.5,) * 3).save(path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match="is damaged"):
+        dbt.ChangeClassifier.load(path)
 
 
 def test_the_published_imagenet_weights_load_from_torchs_cache(tmp_path, monkeypatch):

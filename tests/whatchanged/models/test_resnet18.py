@@ -267,7 +267,7 @@ def test_what_is_no_classifier_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no trained model in .*: give the file that Classifier.save wrote"):
         resnet18.Classifier.load(path)
     safetensors.torch.save_file({"weight": torch.zeros(2)}, path)
-    with pytest.raises(ValueError, match="holds no ResNet18 that judges: give the file"):
+    with pytest.raises(ValueError, match="holds no resnet18 that judges: give the file"):
         resnet18.Classifier.load(path)
     resnet18.Classifier(seeded(2), 48, ("a", "b")).save(path)
     path.write_bytes(path.read_bytes()[:-1000])
