@@ -28,6 +28,16 @@ def test_paths_count_from_the_callers_folder_or_from_notebooks(tmp_path, monkeyp
         opening.given("DATA_DIR", "/nowhere", Path)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["20240115", "1e5", "007", "None", "Bob's photos", 'a "b"', "été", "1_000", "(1, 2)", " a", "~no one", "C:\\new"],
+)
+def test_a_folder_of_any_name_is_found(tmp_path, monkeypatch, name):
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert opening.given("DATA_DIR", name, Path) == tmp_path / name
+
+
 def test_what_the_reader_refuses_is_told_by_the_parameters_name(tmp_path):
     for error in (ValueError("it is empty"), OSError("it is empty"), ConnectionError("it is empty")):
 

@@ -77,20 +77,9 @@ def test_folders(tmp_path, monkeypatch):
     assert runtime.start("../build/test_folders", 0) == ROOT / "build" / "test_folders"
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["20240115", "1e5", "007", "None", "Bob's photos", 'a "b"', "été", "1_000", "(1, 2)", " a", "~no one", "C:\\new"],
-)
-def test_a_folder_of_any_name_is_found(tmp_path, monkeypatch, name):
-    (tmp_path / name).mkdir()
-    monkeypatch.chdir(tmp_path)
-    assert runtime.data_folder(name) == tmp_path / name
-
-
 def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert runtime.start("~/out", 0) == tmp_path / "out"
-    assert runtime.data_folder("~/out") == tmp_path / "out"
 
 
 def test_show_source_is_the_code():
