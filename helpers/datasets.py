@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from whatchanged.images import SUFFIXES, image_files, one_a_core, read_image, resized
+from whatchanged import kept
+from whatchanged.images import SUFFIXES, image_files, read_image, resized
+from whatchanged.pictures import PictureBatches
 from whatchanged.weights import read_tensor, to_picture, to_tensor
 
 
-class LabeledImages:
+class LabeledImages(PictureBatches):
     """Images, or pairs of them, with labels, as `training.fit` reads them: an item is (tensor, label).
 
     Attributes
@@ -26,17 +28,6 @@ class LabeledImages:
         given = np.asarray(labels)
         self.labels, self.names = given.astype(np.int64 if given.ndim == 1 else np.float32), tuple(names)
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        """float32 tensor (3, H, W) or (2, 3, H, W), normalized as `to_tensor` does, and the label or labels."""
-        return to_tensor(self.picture(index)), self.labels[index]
-
-    def picture(self, index: int) -> np.ndarray:
-        """The image as uint8 array (H, W, 3), or the pair as (2, H, W, 3)."""
-        raise NotImplementedError
-
     def name(self, index: int) -> str:
         """What to call the image: its file name, or its number."""
         return f"{index}"
@@ -47,9 +38,16 @@ class LabeledImages:
 
     def in_memory(self) -> Pictures:
         """All images read once, on all cores, and kept: n x H x W x 3 bytes. They must have one size."""
-        with one_a_core() as pool:
-            pictures = list(pool.map(self.picture, range(len(self))))
-        return Pictures(np.stack(pictures), self.labels, self.names)
+        return Pictures(kept.in_memory(len(self), self.picture), self.labels, self.names)
+
+    def on_disk(self, place: str | Path) -> Pictures:
+        """The same in a file, which the next run finds if it asks for the same of the same files (`kept.on_disk`)."""
+        content = kept.digest(*self.made_of(range(len(self))))
+        return Pictures(kept.on_disk(place, content, len(self), self.picture), self.labels, self.names)
+
+    def made_of(self, indices: Sequence[int]) -> tuple[list[Path], str]:
+        """The files of some of the images, and what is done with them."""
+        raise ValueError("these images come from no files: they are in memory, and stay there")
 
 
 class Pictures(LabeledImages):
@@ -57,9 +55,11 @@ class Pictures(LabeledImages):
 
     Attributes
     ----------
-    images : uint8 array (n, H, W, 3) or, pairs, (n, 2, H, W, 3), RGB.
+    images : uint8 array (n, H, W, 3) or, pairs, (n, 2, H, W, 3), RGB; or a map of a file that holds one.
     masks : bool array (n, H, W), where the defect is; None where nobody knows.
     """
+
+    resident = True
 
     def __init__(
         self, images: np.ndarray, labels: Sequence | np.ndarray, names: Sequence[str], masks: np.ndarray | None = None
@@ -69,6 +69,9 @@ class Pictures(LabeledImages):
 
     def picture(self, index: int) -> np.ndarray:
         return self.images[index]
+
+    def pictures(self, indices: Sequence[int]) -> np.ndarray:
+        return kept.taken(self.images, indices)
 
 
 class ImageFiles(LabeledImages):
@@ -83,6 +86,9 @@ class ImageFiles(LabeledImages):
 
     def name(self, index: int) -> str:
         return f"{self.paths[index].parent.name}/{self.paths[index].name}"
+
+    def made_of(self, indices: Sequence[int]) -> tuple[list[Path], str]:
+        return [self.paths[index] for index in indices], f"{kept.called(type(self))} {self.size}"
 
 
 class TensorFiles(ImageFiles):
@@ -100,14 +106,26 @@ class TensorFiles(ImageFiles):
 
 class _Subset(LabeledImages):
     def __init__(self, whole: LabeledImages, indices: Sequence[int]) -> None:
-        self.whole, self.indices = whole, np.asarray(indices, int)
+        self.whole, self.indices, self.resident = whole, np.asarray(indices, int), whole.resident
         super().__init__(whole.labels[self.indices], whole.names)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         return self.whole[self.indices[index]]
 
+    def batch(self, indices: Sequence[int]) -> tuple[Any, Any]:
+        return self.whole.batch(self.indices[indices])
+
+    def on_device(self, batch: tuple[Any, Any]) -> tuple[Any, Any]:
+        return self.whole.on_device(batch)
+
     def picture(self, index: int) -> np.ndarray:
         return self.whole.picture(self.indices[index])
+
+    def pictures(self, indices: Sequence[int]) -> np.ndarray:
+        return self.whole.pictures(self.indices[indices])
+
+    def made_of(self, indices: Sequence[int]) -> tuple[list[Path], str]:
+        return self.whole.made_of(self.indices[indices])
 
     def name(self, index: int) -> str:
         return self.whole.name(self.indices[index])
