@@ -112,8 +112,8 @@ class _Subset(LabeledImages):
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         return self.whole[self.indices[index]]
 
-    def batch(self, indices: Sequence[int]) -> tuple[Any, Any]:
-        return self.whole.batch(self.indices[indices])
+    def batch_of(self, indices: Sequence[int]) -> tuple[Any, Any]:
+        return self.whole.batch_of(self.indices[indices])
 
     def on_device(self, batch: tuple[Any, Any]) -> tuple[Any, Any]:
         return self.whole.on_device(batch)

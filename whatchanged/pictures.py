@@ -39,7 +39,7 @@ class PictureBatches:
         """Several, as one uint8 array (n, H, W, 3) or (n, 2, H, W, 3)."""
         return np.stack([self.picture(index) for index in indices])
 
-    def batch(self, indices: Sequence[int]) -> tuple[Any, Any]:
+    def batch_of(self, indices: Sequence[int]) -> tuple[Any, Any]:
         """Several with their labels, as they are sent to the device."""
         if type(self).__getitem__ is PictureBatches.__getitem__:
             return self.pictures(indices), self.labels[indices]

@@ -177,8 +177,8 @@ class Trainer:
         if self.recipe.clip is not None:
             self.scaler.unscale_(self.optimizer)
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
-        self.spared.tell(lost)
-        self.scaler.step(self.optimizer)
+        with self.spared.leaving_out(lost):
+            self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
         if self.rates is not None and self.by_step:

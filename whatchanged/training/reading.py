@@ -5,7 +5,9 @@ To read a number is to wait for the device, which then waits for the next step. 
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +20,14 @@ from whatchanged.training.history import TrainingError
 class Noted:
     """What one batch gave, not read yet: its samples, how many of them count, and values by name, the loss among them.
 
-    Values on a device are copied there: a part may be a weight, which the next step changes.
+    Values on a device are copied there, in one row: a part may be a weight, which the next step changes.
     """
 
     def __init__(self, samples: list[int], own: int, values: dict[str, Any]) -> None:
-        self.samples, self.own, self.values = samples, own, values
+        self.samples, self.own = samples, own
         self.there = [name for name, value in values.items() if isinstance(value, Tensor)]
         self.row = torch.stack([values[name].detach().reshape(()).to(values["loss"].device) for name in self.there])
+        self.values = values | dict.fromkeys(self.there, math.nan)  # in their order, and nothing holds the graph
 
 
 def numbers(noted: list[Noted]) -> list[dict[str, float]]:
@@ -78,11 +81,13 @@ class Spared:
         self.held = [one.detach() for one in held]
         self.kept = [one.clone() for one in self.held]
 
-    @torch.no_grad()
-    def tell(self, loss: Tensor) -> None:
-        """Let the step that comes be left out if this loss is NaN or infinite."""
+    @contextlib.contextmanager
+    def leaving_out(self, loss: Tensor) -> Iterator[None]:
+        """Within it the optimizer leaves out its step if this loss is NaN or infinite."""
         if self.told:
             vars(self.optimizer)["found_inf"] = torch.nan_to_num(loss.detach() * 0, nan=1.0)
+        yield
+        vars(self.optimizer).pop("found_inf", None)
 
     @torch.no_grad()
     def keep(self) -> None:

@@ -89,10 +89,10 @@ def computing_in(precision: str, model: nn.Module, on: torch.device) -> Iterator
 @contextlib.contextmanager
 def compiled(model: nn.Module, wanted: bool) -> Iterator[None]:
     """Within it a model that is called is compiled first, if `wanted`."""
+    own = model._compiled_call_impl
     if wanted:
         model.compile()
     try:
         yield
     finally:
-        if wanted:
-            model._compiled_call_impl = None
+        model._compiled_call_impl = own

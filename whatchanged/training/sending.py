@@ -2,13 +2,14 @@
 
 A dataset needs `len()` and `[index]`. It may have more, and then its batches cost less:
 
-`batch(indices)` gives all samples of a batch at once, arrays or tensors in a tuple or dict, as they are to be sent:
+`batch_of(indices)` gives all samples of a batch at once, arrays or tensors in a tuple or dict, as they are to be sent:
 pictures as uint8. It draws no chance, for it may be asked ahead. `on_device(batch)` makes of that what the loss gets,
 on the device: pictures normalized. `resident` is true where nothing has to be read or decoded.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,12 +19,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset, default_collate
+from torch.utils.data import DataLoader, TensorDataset
 
 from whatchanged import devices
 
 SHARED = Path("/dev/shm")  # through it worker processes hand over their batches
 READY = 2  # batches that a worker has ready
+MOST = 16  # workers: more decode faster than one GPU trains
 
 
 def sent(
@@ -47,16 +49,20 @@ def sent(
 
 def chosen_workers(dataset: Any, batch_size: int) -> int:
     """How many processes should read: none where nothing has to be decoded; otherwise one for each core but this one's,
-    as far as `/dev/shm` has room for the batches that they have ready.
+    at most `MOST`, and as far as `/dev/shm` has room for the batches that they have ready.
+
+    Processes that train together on one machine share both.
     """
     if getattr(dataset, "resident", isinstance(dataset, TensorDataset)):
         return 0
-    free = devices.cores() - 1
-    if free and SHARED.is_dir():
-        size = batch_size * _bytes(next(_read(dataset, _at_once(dataset), [[0]], 0, 0)))
-        # one more than they have ready is on its way; half of the room is left to others
-        free = min(free, int(shutil.disk_usage(SHARED).free / 2 / max(1, size * (READY + 1))))
-    return free
+    together = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    found = max(0, min(MOST, devices.cores() // together - 1))
+    if found and SHARED.is_dir():
+        with torch.random.fork_rng(devices=[]):
+            size = batch_size * _bytes(next(_read(dataset, _at_once(dataset), [[0]], 0, 0)))
+        room = shutil.disk_usage(SHARED).free / 2 / together  # half of it is left to others
+        found = min(found, int(room / max(1, size * (READY + 1))))  # one more than is ready is on its way
+    return found
 
 
 def to_device(batch: Any, on: torch.device) -> Any:
@@ -72,7 +78,7 @@ def _read(
     options: dict[str, Any] = {"num_workers": workers, "generator": torch.Generator().manual_seed(seed)}
     options |= {"prefetch_factor": READY} if workers else {}
     if at_once is None:
-        return iter(DataLoader(dataset, batch_sampler=batches, collate_fn=default_collate, **options))
+        return iter(DataLoader(dataset, batch_sampler=batches, **options))
     return iter(DataLoader(_Batches(at_once), sampler=batches, batch_size=None, collate_fn=_tensors, **options))
 
 
@@ -88,16 +94,16 @@ class _Batches:
 
 def _at_once(dataset: Any) -> Callable | None:
     """What takes a batch out of the dataset with one call; None where there is no such thing, or where a subclass has
-    an `[index]` of its own, which `batch` knows nothing of.
+    an `[index]` of its own, of which `batch_of` knows nothing.
     """
     if type(dataset) is TensorDataset:
-        return lambda indices: dataset[torch.as_tensor(indices)]
-    homes = [next((k for k, one in enumerate(type(dataset).__mro__) if name in vars(one)), None) for name in _ASKED]
-    batch, item = homes
-    return None if batch is None or (item is not None and item < batch) else dataset.batch
-
-
-_ASKED = ("batch", "__getitem__")
+        return dataset.__getitem__
+    for kind in type(dataset).__mro__:
+        if "batch_of" in vars(kind):
+            return dataset.batch_of
+        if "__getitem__" in vars(kind):
+            return None
+    return None
 
 
 def _ahead(read: Iterator[Any], on: torch.device) -> Iterator[Any]:
