@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,7 +101,7 @@ def test_content_is_that_of_the_files_and_what_is_done_with_them(tmp_path):
 
 def test_what_is_taken_of_a_map_does_not_stay_in_memory(tmp_path):
     def resident():
-        lines = open("/proc/self/smaps").read().split("\n")
+        lines = Path("/proc/self/smaps").read_text().split("\n")
         at = next(place for place, line in enumerate(lines) if str(tmp_path) in line)
         return next(int(line.split()[1]) for line in lines[at:] if line.startswith("Rss:"))
 
