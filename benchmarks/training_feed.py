@@ -95,7 +95,7 @@ def resident(case: Case, data: Pictures, epochs: int) -> None:
 
 
 def rate(work: Callable[[int], None], count: int) -> float:
-    """Pictures or pairs a second, on a CPU a second of its work: of what a longer training takes beyond one of a single epoch."""
+    """Pictures or pairs a second, on a CPU a second of its work: what a longer training takes beyond a single epoch."""
     took = []
     for epochs in (1, 1 + MORE):
         began = clock()

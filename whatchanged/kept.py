@@ -63,7 +63,7 @@ def on_disk(place: str | Path, content: str, count: int, make: Callable[[int], n
     place = user_path(place)
     place.parent.mkdir(parents=True, exist_ok=True)
     path = place.with_name(f"{place.name}-{content}.npy")
-    with alone(path, path.with_suffix(".lock")):
+    with alone(path, place.with_name(f"{place.name}.lock")):
         if not _is_that(path, count, make):
             _write(path, count, make)
         for old in place.parent.glob(f"{place.name}-{'[0-9a-f]' * 32}.*"):
