@@ -105,7 +105,7 @@ class SubtleDiffDataset(LabeledImages):
 
     def made_of(self, indices: Sequence[int]) -> tuple[list[Path], str]:
         chosen = [self.records[index] for index in indices]
-        files = [self.folder / side / record[side] for record in chosen for side in ("before", "after")]
+        files = [self.folder / side / record[side] for record in chosen for side in _SIDES]
         return files, f"pairs {self.size} {kept.called(self.transform)}"
 
     def name(self, index: int) -> str:
