@@ -25,7 +25,7 @@ from whatchanged import devices
 
 SHARED = Path("/dev/shm")  # through it worker processes hand over their batches
 READY = 2  # batches that a worker has ready
-MOST = 16  # workers: more decode faster than one GPU trains
+MOST_WORKERS = 16  # workers: more decode faster than one GPU trains
 
 
 def sent(
@@ -49,14 +49,14 @@ def sent(
 
 def chosen_workers(dataset: Any, batch_size: int) -> int:
     """How many processes should read: none where nothing has to be decoded; otherwise one for each core but this one's,
-    at most `MOST`, and as far as `/dev/shm` has room for the batches that they have ready.
+    at most `MOST_WORKERS`, and as far as `/dev/shm` has room for the batches that they have ready.
 
     Processes that train together on one machine share both.
     """
     if getattr(dataset, "resident", isinstance(dataset, TensorDataset)):
         return 0
     together = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    found = max(0, min(MOST, devices.cores() // together - 1))
+    found = max(0, min(MOST_WORKERS, devices.cores() // together - 1))
     if found and SHARED.is_dir():
         with torch.random.fork_rng(devices=[]):
             size = batch_size * _bytes(next(_read(dataset, _at_once(dataset), [[0]], 0, 0)))

@@ -159,7 +159,7 @@ def test_workers_are_chosen_by_cores_and_room(tmp_path, monkeypatch):
     assert chosen(6, 2 * 3 * 5 * batch) == 5, "a core is left to the training"
     assert chosen(6, 2 * 3 * 5 * batch - 1) == 4, "three batches a worker, in half of the room"
     assert chosen(6, 100) == chosen(1, 10**12) == 0
-    assert chosen(64, 10**12) == sending.MOST
+    assert chosen(64, 10**12) == sending.MOST_WORKERS
     assert chosen(8, 10**12, together=2) == 3
     assert chosen(6, 10**12, files.in_memory()) == chosen(6, 10**12, files.in_memory().subset([1])) == 0
     assert chosen(6, 10**12, TensorDataset(torch.zeros(4, 2))) == 0
