@@ -11,7 +11,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 # Two processes with a thread each get more done than one with two.
 TWO := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help course solutions sweep site app test test-browser faults bench bench-peers bench-parts bench-steps bench-course lock format clean
+.PHONY: help course solutions sweep site app test test-browser faults bench bench-peers bench-parts bench-steps bench-feed bench-course lock format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s%s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -80,6 +80,9 @@ bench-parts: $(INSTALLED)  ## DBSCAN, scenes a second, what it takes to start
 # What a training step costs, beside the plain loop of PyTorch.
 bench-steps: $(INSTALLED)  ## what a training step costs
 	$(BIN)/python benchmarks/training_steps.py
+
+bench-feed: $(INSTALLED)  ## how busy the feed keeps the CPU, or a GPU
+	$(BIN)/python benchmarks/training_feed.py
 
 # After a change of requirements.txt or constraints.txt: the same versions with the hashes of their files, and the
 # licences of all. It needs uv and pip-licenses.

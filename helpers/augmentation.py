@@ -41,7 +41,8 @@ class PairAugmentation:
         pairs, labels = batch
         pairs = dihedral(pairs, int(torch.randint(8, ()))) if self.turn else pairs
         mean, deviation = (
-            torch.from_numpy(values).to(pairs)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD)
+            torch.from_numpy(values)[:, None, None].to(pairs, non_blocking=True)  # a GPU is not waited for
+            for values in (IMAGENET_MEAN, IMAGENET_STD)
         )
         if self.gain > 1:  # gain * (x * deviation + mean), normalized again
             gain = self.gain ** (2 * torch.rand(*pairs.shape[:2], 1, 1, 1, device=pairs.device) - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from PIL import Image
 
 from helpers.datasets import LabeledImages
 from helpers.things import ATTRIBUTES, Pair
+from whatchanged import kept
 from whatchanged.files import write_json
 from whatchanged.formats import ImageError
 from whatchanged.images import read_image, resized, unreadable, write_image
@@ -102,6 +103,11 @@ class SubtleDiffDataset(LabeledImages):
             raise ImageError(f"record {record['id']!r}: {error}") from error
         pair = self.transform(*pair) if self.transform else pair
         return np.stack([resized(one, self.size) for one in pair] if self.size else pair)
+
+    def made_of(self, indices: Sequence[int]) -> tuple[list[Path], str]:
+        chosen = [self.records[index] for index in indices]
+        files = [self.folder / side / record[side] for record in chosen for side in _SIDES]
+        return files, f"pairs {self.size} {kept.called(self.transform)}"
 
     def name(self, index: int) -> str:
         return str(self.records[index]["id"])

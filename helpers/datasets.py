@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from whatchanged import kept
 from whatchanged.classes import TENSORS, by_class, why_left_out
 from whatchanged.images import one_a_core, read_image, resized
 from whatchanged.labels import read_labels
 from whatchanged.pairs import each
+from whatchanged.pictures import PictureBatches
 from whatchanged.weights import read_tensor, to_picture, to_tensor
 
 
-class LabeledImages:
+class LabeledImages(PictureBatches):
     """Images, or pairs of them, with labels, as `training.fit` reads them: an item is (tensor, label).
 
     Attributes
@@ -33,17 +35,6 @@ class LabeledImages:
         self.labels, self.names = given.astype(np.int64 if given.ndim == 1 else np.float32), tuple(names)
         self.splits: dict[str, np.ndarray] = {}
         self.skipped = list(skipped)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        """float32 tensor (3, H, W) or (2, 3, H, W), normalized as `to_tensor` does, and the label or labels."""
-        return to_tensor(self.picture(index)), self.labels[index]
-
-    def picture(self, index: int) -> np.ndarray:
-        """The image as uint8 array (H, W, 3), or the pair as (2, H, W, 3)."""
-        raise NotImplementedError
 
     def name(self, index: int) -> str:
         """What to call the image: its file name, or its number."""
@@ -62,9 +53,12 @@ class LabeledImages:
 
     def in_memory(self) -> Pictures:
         """All images read once, on all cores, and kept: n x H x W x 3 bytes. They must have one size."""
-        with one_a_core() as pool:
-            pictures = list(pool.map(self.picture, range(len(self))))
-        return self._with(np.stack(pictures))
+        return self._with(kept.in_memory(len(self), self.picture))
+
+    def on_disk(self, place: str | Path) -> Pictures:
+        """The same in a file, which the next run finds if it asks for the same of the same files (`kept.on_disk`)."""
+        content = kept.digest(*self.made_of(range(len(self))))
+        return self._with(kept.on_disk(place, content, len(self), self.picture))
 
     def _with(self, images: np.ndarray) -> Pictures:
         """The same data, of which the images are these."""
@@ -72,15 +66,21 @@ class LabeledImages:
         same.splits, same.skipped = self.splits, self.skipped
         return same
 
+    def made_of(self, indices: Sequence[int]) -> tuple[list[Path], str]:
+        """The files of some of the images, and what is done with them."""
+        raise ValueError("these images come from no files: they are in memory, and stay there")
+
 
 class Pictures(LabeledImages):
     """Images, or pairs of them, in memory.
 
     Attributes
     ----------
-    images : uint8 array (n, H, W, 3) or, pairs, (n, 2, H, W, 3), RGB.
+    images : uint8 array (n, H, W, 3) or, pairs, (n, 2, H, W, 3), RGB; or a map of a file that holds one.
     masks : bool array (n, H, W), where the defect is; None where nobody knows.
     """
+
+    resident = True
 
     def __init__(
         self, images: np.ndarray, labels: Sequence | np.ndarray, names: Sequence[str], masks: np.ndarray | None = None
@@ -90,6 +90,9 @@ class Pictures(LabeledImages):
 
     def picture(self, index: int) -> np.ndarray:
         return self.images[index]
+
+    def pictures(self, indices: Sequence[int]) -> np.ndarray:
+        return kept.taken(self.images, indices)
 
 
 class ImageFiles(LabeledImages):
@@ -114,15 +117,18 @@ class ImageFiles(LabeledImages):
         for label, name in enumerate(self.names):
             if label not in self.labels[good]:
                 raise ValueError(f"no picture of {name!r} can be read: {next(filter(None, reasons), 'there is none')}")
-        kept = type(self)([self.paths[index] for index in good], self.labels[good].tolist(), self.names, self.size)
-        kept.splits = {part: np.flatnonzero(np.isin(good, places)) for part, places in self.splits.items()}
-        kept.skipped = [*filter(None, reasons), *self.skipped]
-        return kept
+        found = type(self)([self.paths[index] for index in good], self.labels[good].tolist(), self.names, self.size)
+        found.splits = {part: np.flatnonzero(np.isin(good, places)) for part, places in self.splits.items()}
+        found.skipped = [*filter(None, reasons), *self.skipped]
+        return found
 
     def _reason(self, index: int) -> str:
         """Its name and why it cannot be read; empty where it can."""
         _, _, reason = next(each([index], self.picture))
         return f"{self.name(index)}: {reason.replace(str(self.paths[index]), 'it')}" if reason else ""
+
+    def made_of(self, indices: Sequence[int]) -> tuple[list[Path], str]:
+        return [self.paths[index] for index in indices], f"{kept.called(type(self))} {self.size}"
 
 
 class TensorFiles(ImageFiles):
@@ -140,14 +146,26 @@ class TensorFiles(ImageFiles):
 
 class _Subset(LabeledImages):
     def __init__(self, whole: LabeledImages, indices: Sequence[int] | np.ndarray) -> None:
-        self.whole, self.indices = whole, np.asarray(indices, int)
+        self.whole, self.indices, self.resident = whole, np.asarray(indices, int), whole.resident
         super().__init__(whole.labels[self.indices], whole.names)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         return self.whole[self.indices[index]]
 
+    def batch_of(self, indices: Sequence[int]) -> tuple[Any, Any]:
+        return self.whole.batch_of(self.indices[indices])
+
+    def on_device(self, batch: tuple[Any, Any]) -> tuple[Any, Any]:
+        return self.whole.on_device(batch)
+
     def picture(self, index: int) -> np.ndarray:
         return self.whole.picture(self.indices[index])
+
+    def pictures(self, indices: Sequence[int]) -> np.ndarray:
+        return self.whole.pictures(self.indices[indices])
+
+    def made_of(self, indices: Sequence[int]) -> tuple[list[Path], str]:
+        return self.whole.made_of(self.indices[indices])
 
     def name(self, index: int) -> str:
         return self.whole.name(self.indices[index])

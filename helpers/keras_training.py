@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import math
-import os
 import shutil
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from helpers.datasets import LabeledImages
 from whatchanged.files import user_path
 from whatchanged.models.dual_attention import CORES, GPUS, keras, tf
-from whatchanged.progress import progress_bar
+from whatchanged.models.keras_callbacks import FiniteLoss, TextBar, WholeCheckpoint
 
 
 def batches(
-    data: LabeledImages, batch_size: int, *, shuffle: bool = False, augment: bool = False, seed: int = 0
+    data: LabeledImages,
+    batch_size: int,
+    *,
+    shuffle: bool = False,
+    augment: bool = False,
+    seed: int = 0,
+    kept: str | Path | None = None,
 ) -> tf.data.Dataset:
-    """The images as a pipeline: read in parallel, kept in memory, shuffled, varied on the fly, prepared ahead.
+    """The images as a pipeline: read once, shuffled by number, taken a batch at a time, varied, prepared ahead.
 
     Parameters
     ----------
@@ -31,23 +33,24 @@ def batches(
     shuffle : another order in every epoch.
     augment : mirror each image at random, upright and sideways, and make it brighter or darker by up to a tenth.
     seed : of both.
+    kept : where files that were read are kept for the next run, as in `LabeledImages.on_disk`; None is in memory.
 
     Returns
     -------
     tf.data.Dataset
         Batches of (float32 (n, h, w, 3), RGB, 0 to 255; float32 (n,)).
     """
-    shape = data.picture(0).shape
+    images = data if data.resident else data.in_memory() if kept is None else data.on_disk(kept)
+    shape = images.picture(0).shape
 
-    def read(index: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        image = tf.numpy_function(lambda place: data.picture(int(place)), [index], tf.uint8, stateful=False)
-        return tf.ensure_shape(image, shape), label
+    def read(indices: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        found = tf.numpy_function(images.pictures, [indices], tf.uint8, stateful=False)
+        return tf.cast(tf.ensure_shape(found, (None, *shape)), tf.float32), labels
 
     found = tf.data.Dataset.from_tensor_slices((np.arange(len(data)), data.labels.astype(np.float32)))
-    found = found.map(read, num_parallel_calls=CORES).cache()
     if shuffle:
         found = found.shuffle(len(data), seed=seed, reshuffle_each_iteration=True)
-    found = found.batch(batch_size).map(lambda images, labels: (tf.cast(images, tf.float32), labels))
+    found = found.batch(batch_size).map(read, num_parallel_calls=CORES)
     if augment:
         seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
         found = tf.data.Dataset.zip(found, seeds).map(_varied, num_parallel_calls=CORES)
@@ -81,61 +84,6 @@ def strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
         keras.mixed_precision.set_global_policy("mixed_bfloat16" if min(capable) >= (8, 0) else "mixed_float16")
     several = devices is not None or len(GPUS) > 1
     return tf.distribute.MirroredStrategy(devices) if several else tf.distribute.get_strategy()
-
-
-class TextBar(keras.callbacks.Callback):
-    """One line of text while a model trains, which is gone afterwards."""
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        self._open = ExitStack()
-        self._bar = self._open.enter_context(progress_bar(self.params["epochs"] * (self.params["steps"] or 0)))
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._bar.update(epoch * (self.params["steps"] or 0) - self._bar.n)
-        self._epoch = epoch + 1
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        self._bar.set_postfix_str(f"epoch {self._epoch}, loss {(logs or {})['loss']:.3f}", refresh=False)
-        self._bar.update()
-
-    def on_train_end(self, logs: dict | None = None) -> None:
-        self._open.close()
-
-
-class FiniteLoss(keras.callbacks.Callback):
-    """Ends a training whose loss is NaN or infinite with a ValueError, before such weights are kept as the best."""
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        self._hold(logs or {}, "loss", f"in epoch {self._epoch}, step {batch + 1}")
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._epoch = epoch + 1
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self._hold(logs or {}, "val_loss", f"after epoch {self._epoch}")
-
-    def _hold(self, logs: dict, name: str, when: str) -> None:
-        if not math.isfinite(logs.get(name, 0)):
-            told = "validation loss" if name == "val_loss" else name
-            raise ValueError(f"the {told} became {logs[name]} {when}: lower LEARNING_RATE, or look at the pictures")
-
-
-class WholeCheckpoint(keras.callbacks.ModelCheckpoint):
-    """Keras' own, but the file is the old one or the new one, even where a kill cuts off the saving."""
-
-    def __init__(self, path: str | Path, **options: Any) -> None:
-        self.whole = Path(path)
-        self.part = self.whole.with_name(f"part.{self.whole.name}")  # Keras goes by the suffix
-        super().__init__(self.part, **options)
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        self.part.unlink(missing_ok=True)
-        super().on_train_begin(logs)
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        super().on_epoch_end(epoch, logs)
-        if self.part.exists():
-            os.replace(self.part, self.whole)
 
 
 def callbacks(

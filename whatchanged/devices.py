@@ -32,23 +32,24 @@ def device() -> Any:
 
 
 def precision(on: Any = None) -> str:
-    """ "bf16" where the processor or GPU computes in bfloat16, "fp32" everywhere else."""
+    """ "bf16" where the processor or GPU computes in bfloat16, "fp16" on other GPUs, "fp32" everywhere else."""
     import torch
 
     kind = (on or device()).type
     if kind == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     if kind == "cpu" and Path("/proc/cpuinfo").is_file():
         return "bf16" if re.search(r"\b(avx512_bf16|amx_bf16|bf16)\b", Path("/proc/cpuinfo").read_text()) else "fp32"
     return "fp32"
 
 
 def autocast(on: Any = None, to: str | None = None) -> Any:
-    """A context in which PyTorch computes in "bf16" or "fp32"; None takes the `precision()` of the device."""
+    """A context in which PyTorch computes in "bf16", "fp16" or "fp32"; None takes the `precision()` of the device."""
     import torch
 
     on = on or device()
-    return torch.autocast(on.type, dtype=torch.bfloat16, enabled=(to or precision(on)) == "bf16")
+    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(to or precision(on))
+    return torch.autocast(on.type, dtype=half or torch.bfloat16, enabled=half is not None)
 
 
 @contextlib.contextmanager

@@ -18,10 +18,12 @@ from whatchanged.models import dual_attention as dual  # noqa: E402
 keras = dual.keras
 
 
-class Counted(datasets.Pictures):
-    """Counts how often a picture is read."""
+class CountedFiles(datasets.ImageFiles):
+    """Counts how often a file is read."""
 
-    reads = 0
+    def __init__(self, paths, labels, names, size):
+        super().__init__(paths, labels, names, size)
+        self.reads = 0
 
     def picture(self, index):
         self.reads += 1
@@ -31,7 +33,7 @@ class Counted(datasets.Pictures):
 @pytest.fixture
 def data():
     made = surfaces.surfaces(0, 20, size=32)
-    return Counted(made.images, made.labels, made.names)
+    return datasets.Pictures(made.images, made.labels, made.names)
 
 
 def gathered(found):
@@ -39,15 +41,25 @@ def gathered(found):
     return np.concatenate(images), np.concatenate(labels)
 
 
-def test_the_pipeline_gives_the_images_and_reads_them_once(data):
-    found = keras_training.batches(data, 8)
-    reads = data.reads
+@pytest.mark.parametrize("kept", [False, True])
+def test_the_pipeline_gives_the_images_and_reads_their_files_once(data, tmp_path, kept):
+    """And no more of them than a look at a few, where an earlier run kept them."""
+    folder = surfaces.write_labeled_csv(tmp_path / "set", data)
+    read = datasets.labeled_csv_images(folder, 32)
+    files = CountedFiles(read.paths, read.labels, read.names, 32)
+    options = {"kept": tmp_path / "kept" / "train"} if kept else {}
+    found = keras_training.batches(files, 8, **options)
+    order = np.argsort(data.labels, kind="stable")
     for _ in range(3):
         images, labels = gathered(found)
-        assert np.array_equal(images, data.images)
-        assert labels.tolist() == data.labels.tolist()
-    assert data.reads - reads == 20
+        assert np.array_equal(images, data.images[order])
+        assert labels.tolist() == data.labels[order].tolist()
+    assert files.reads == 20
     assert [len(labels) for _, labels in found] == [8, 8, 4]
+    if kept:
+        again = gathered(keras_training.batches(files, 8, **options))[0]
+        assert np.array_equal(again, data.images[order])
+        assert files.reads == 23
 
 
 def test_the_pipeline_has_no_autotuner_for_which_an_epoch_would_have_to_wait(data):

@@ -20,6 +20,23 @@ def test_precision_and_autocast():
         assert (a @ a).dtype == expected
 
 
+@pytest.mark.parametrize(("has", "expected"), [(True, "bf16"), (False, "fp16")])
+def test_a_gpu_without_bfloat16_computes_in_half_precision(monkeypatch, has, expected):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has)
+    assert precision(torch.device("cuda", 0)) == expected
+
+
+def test_autocast_takes_a_precision_by_name():
+    import torch
+
+    a = torch.ones(4, 4)
+    for name, dtype in (("fp16", torch.float16), ("bf16", torch.bfloat16), ("fp32", torch.float32)):
+        with autocast(torch.device("cpu"), name):
+            assert (a @ a).dtype == dtype
+
+
 def test_stderr_is_swallowed_unless_something_fails(capfd):
     with quiet_stderr():
         os.write(2, b"hello from compiled code")

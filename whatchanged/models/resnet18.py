@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import TensorDataset
 from torchvision.models.resnet import BasicBlock, ResNet
 
-from whatchanged.devices import autocast, device
+from whatchanged.devices import device
 from whatchanged.images import resized
+from whatchanged.training.predict import predict
 from whatchanged.weights import load_backbone, read_network, to_tensor, whole_weights, write_network
 
 
@@ -70,22 +71,8 @@ def build(num_classes: int, weights: Any = None, *, freeze: bool = False) -> Res
     return model
 
 
-@torch.inference_mode()
-def _features(
-    model: ResNet18, dataset: Any, batch_size: int, precision: str | None, workers: int
-) -> tuple[Tensor, Tensor]:
-    backbone, on = _without_batch_norm(model), device()
-    backbone.to(on, memory_format=torch.channels_last)
-    found = []
-    for images, labels in DataLoader(dataset, batch_size, num_workers=workers):
-        with autocast(on, precision):
-            found.append((backbone(images.to(on)).float().cpu(), labels))
-    features, labels = zip(*found, strict=True)
-    return torch.cat(features), torch.cat(labels)
-
-
 def cache_features(
-    model: ResNet18, dataset: Any, *, batch_size: int = 100, precision: str | None = None, workers: int = 0
+    model: ResNet18, dataset: Any, *, batch_size: int = 100, precision: str | None = None, workers: int | None = 0
 ) -> TensorDataset:
     """Run a frozen backbone over the data once; its head `model.fc` then trains on what came out.
 
@@ -98,7 +85,7 @@ def cache_features(
     model : built with `freeze=True`. It stays as it is.
     dataset : items of (image, label), image float32 (3, H, W).
     precision : "fp32", "bf16", or None for the best of the device, as in `training.fit`.
-    workers : processes that load data.
+    workers : processes that load data; None chooses, as in `training.fit`.
 
     Returns
     -------
@@ -113,8 +100,9 @@ def cache_features(
     loose = [name for name, one in model.named_parameters() if one.requires_grad and not name.startswith("fc.")]
     if loose:
         raise ValueError(f"{loose[0]} is not frozen: cached features need a model built with freeze=True")
-    features, labels = _features(model, dataset, batch_size, precision, workers)
-    return TensorDataset(features.clone(), labels.clone())  # clones, because training refuses inference tensors
+    backbone = _without_batch_norm(model).to(device(), memory_format=torch.channels_last)
+    options: dict[str, Any] = {"batch_size": batch_size, "precision": precision, "workers": workers}
+    return TensorDataset(*map(torch.from_numpy, predict(backbone, dataset, **options)))
 
 
 def grad_cam(model: ResNet18, images: Tensor, target: int, *, layer: str = "layer3") -> np.ndarray:

@@ -74,18 +74,17 @@ class Checkpoints:
                         path.unlink()
         return Progress()
 
-    def after_step(self, state: Progress, steps: int) -> None:
-        """Save where it is time to; after the last of an epoch's `steps` that is done with the epoch."""
+    def due(self, state: Progress, steps: int) -> bool:
+        """Whether it is time to save; after the last of an epoch's `steps` that is done with the epoch."""
         every = self.keep and self.keep.checkpoint_every
-        if every and state.step < steps and state.step % every == 0:
-            self._save(state)
+        return bool(every) and state.step < steps and state.step % every == 0
 
     def after_epoch(self, model: nn.Module, state: Progress) -> None:
         """Save, and where it is time to keep the weights for good."""
         every = self.keep and self.keep.keep_every
         if every and state.epoch % every == 0:
             self._save_weights(model, f"epoch-{state.epoch:04}.safetensors")
-        self._save(state)
+        self.save(state)
 
     def save_best(self, model: nn.Module) -> None:
         if self.folder is None:
@@ -106,7 +105,8 @@ class Checkpoints:
         else:
             model.load_state_dict(self.best_in_memory)
 
-    def _save(self, state: Progress) -> None:
+    def save(self, state: Progress) -> None:
+        """Write a checkpoint; all steps are read before."""
         if self.folder is None:
             return
         target = self.folder / f"checkpoint-{len(state.history.step_loss):08}"

@@ -1,17 +1,18 @@
-"""Batches from a dataset: the same ones on one process or several, moved to the device."""
+"""The batches of a training: the same ones on one process or several, in the same sums each time."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+
+from whatchanged.training.sending import chosen_workers, sent
 
 
 @contextlib.contextmanager
@@ -83,46 +84,34 @@ class Feed:
 
     Attributes
     ----------
+    workers : processes that read.
     steps : in an epoch.
     least : samples that a process computes of the smallest batch.
     """
 
     def __init__(
-        self, dataset: Any, batch_size: int, accumulate: int, seed: int, workers: int, accelerator: Accelerator
+        self, dataset: Any, batch_size: int, accumulate: int, seed: int, workers: int | None, accelerator: Accelerator
     ) -> None:
-        self.dataset, self.accumulate, self.seed, self.workers = dataset, accumulate, seed, workers
-        self.rank, self.ranks = accelerator.process_index, accelerator.num_processes
+        self.dataset, self.accumulate, self.seed = dataset, accumulate, seed
+        self.workers = chosen_workers(dataset, batch_size) if workers is None else workers
+        self.rank, self.ranks, self.on = accelerator.process_index, accelerator.num_processes, accelerator.device
         self.batches = math.ceil(len(dataset) / batch_size)
         self.steps = math.ceil(self.batches / accumulate)
         self.least = max(1, len(dataset) // self.batches // self.ranks)
 
     def epoch(self, number: int, after: int) -> Iterator[tuple[list[Share], Iterator[Any]]]:
         """The steps of an epoch but the first `after`: for each batch the share of this process; and what gives the
-        batches of the epoch, one after the other.
+        batches of the epoch, one after the other, on the device.
         """
         order = np.random.default_rng([self.seed, number]).permutation(len(self.dataset))
         whole = np.array_split(order, self.batches)
         shares = [self._share(batch.tolist()) for batch in whole]
         groups = [shares[i : i + self.accumulate] for i in range(0, len(shares), self.accumulate)][after:]
         mine = [share.samples for group in groups for share in group]
-        batches = iter(data_loader(self.dataset, mine, self.workers, self.seed + number))
+        batches = sent(self.dataset, mine, self.on, workers=self.workers, seed=self.seed + number)
         for group in groups:
             yield group, batches
 
     def _share(self, batch: list[int]) -> Share:
         own = batch[self.rank :: self.ranks]
         return Share(own or batch[:1], len(own), len(batch))
-
-
-def data_loader(dataset: Any, batches: Sequence[list[int]], workers: int, seed: int) -> DataLoader:
-    """Reads the batches in order; its own generator leaves the state of the global one alone."""
-    generator = torch.Generator().manual_seed(seed)
-    return DataLoader(dataset, batch_sampler=batches, num_workers=workers, generator=generator)
-
-
-def to_device(batch: Any, on: torch.device) -> Any:
-    if isinstance(batch, Tensor):
-        return batch.to(on, non_blocking=True)
-    if isinstance(batch, dict):
-        return {name: to_device(value, on) for name, value in batch.items()}
-    return type(batch)(to_device(value, on) for value in batch) if isinstance(batch, (list, tuple)) else batch

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from whatchanged import devices
 from whatchanged.progress import progress_bar
 from whatchanged.training.checkpoints import Checkpoints, Keeping
-from whatchanged.training.feeding import Feed, Share, data_loader, lone_samples, same_sums, to_device
-from whatchanged.training.history import History, Plan, Progress, TrainingError
-from whatchanged.training.recipe import PRECISIONS, Recipe, computing_in
+from whatchanged.training.feeding import Feed, Share, lone_samples, same_sums
+from whatchanged.training.history import PARTS_EVERY, History, Plan, Progress, TrainingError
+from whatchanged.training.reading import Noted, Spared, UnreadStep, hold_finite, numbers
+from whatchanged.training.recipe import PRECISIONS, Recipe, compiled, computing_in
+from whatchanged.training.sending import sent
 
 
 def fit(
@@ -31,7 +33,7 @@ def fit(
     patience: int | None = None,
     keep: Keeping | None = None,
     seed: int = 0,
-    workers: int = 0,
+    workers: int | None = 0,
     progress: bool = True,
 ) -> History:
     """Train a model; under `accelerate launch`, on several processes or GPUs.
@@ -40,6 +42,7 @@ def fit(
     ----------
     model : trained in place. Parameters that need no gradient stay as they are.
     train, validation : datasets with `len()` and `[index]`; an item is (input, label) or what the loss understands.
+        One that gives whole batches is quicker: `training.sending`.
     recipe : loss, metrics, optimizer and how steps are taken; None is `Recipe()`, which classifies by Adam.
     epochs, batch_size : 1 or more; the batch is that of all processes together. Of a batch of one, BatchNorm takes
         its running statistics where a channel has no more than one value.
@@ -48,7 +51,7 @@ def fit(
     keep : where history, best weights and checkpoints are kept, and whether an earlier run goes on, as
         `Keeping("run", resume=True)`; None keeps everything in memory.
     seed : decides the order of the samples.
-    workers : processes that load data.
+    workers : processes that load data; None chooses by the cores and the room in `/dev/shm`, none for data in memory.
     progress : show a text bar; in a notebook it is cleared, with whatever its cell printed before.
 
     Returns
@@ -58,7 +61,8 @@ def fit(
     Raises
     ------
     TrainingError
-        The loss became NaN or infinite, in training or on the validation data (epoch, step and samples are named),
+        The loss became NaN or infinite, in training or on the validation data (epoch, step and samples are named; it
+        is told up to `PARTS_EVERY` steps later, and nothing that it spoiled is kept, on disk or in the model),
         `monitor` was NaN after each epoch, the GPU ran out of memory, or the checkpoint to resume belongs to other
         arguments.
     ValueError
@@ -91,6 +95,7 @@ def fit(
         progress_bar(epochs * feed.steps, progress and accelerator.is_main_process) as bar,
         _memory(batch_size),
         computing_in(precision, model, accelerator.device),
+        compiled(model, recipe.compile),
         lone_samples(model) if feed.least == 1 else contextlib.nullcontext(),
     ):
         state = store.begin()
@@ -122,56 +127,82 @@ class Trainer:
         self.rates = recipe.scheduler(self.optimizer, times) if recipe.scheduler else None
         self.scaler = torch.amp.GradScaler(enabled=precision == "fp16")  # otherwise it does nothing
         self.model, _ = accelerator.prepare(model, self.optimizer)
+        self.spared = Spared(model, self.optimizer, self.scaler)
+        self.unread: list[UnreadStep] = []
         if self.rates is not None:
             accelerator.register_for_checkpointing(self.rates)
         if self.scaler.is_enabled():
             accelerator.register_for_checkpointing(self.scaler)
 
     def epoch(self, state: Progress, store: Checkpoints, bar: Any) -> None:
-        """Take the steps of an epoch that are not taken yet."""
+        """Take the steps of an epoch that are not taken yet; every `PARTS_EVERY` they are read."""
         self.model.train()
         if hasattr(self.recipe.loss, "start_epoch"):
             self.recipe.loss.start_epoch(state.epoch)
+        self.spared.keep()
         for shares, batches in self.feed.epoch(state.epoch, after=state.step):
             self.step(state, shares, batches)
             bar.update()
-            bar.set_postfix_str(f"epoch {state.epoch + 1}, loss {state.history.step_loss[-1]:.3f}", refresh=False)
-            store.after_step(state, self.feed.steps)
+            due = store.due(state, self.feed.steps)
+            if due or len(self.unread) == PARTS_EVERY or state.step == self.feed.steps:
+                self.read(state)
+                told = f"epoch {state.epoch + 1}, loss {state.history.step_loss[-1]:.3f}"
+                bar.set_postfix_str(told, refresh=False)
+            if due:
+                store.save(state)
 
     def step(self, state: Progress, shares: list[Share], batches: Iterator[Any]) -> None:
-        """One optimizer step: the gradient of its batches, then the weights."""
-        size, step_loss = sum(share.total for share in shares), 0.0
+        """One optimizer step: the gradient of its batches, then the weights. Nothing in it waits for the device."""
+        size, noted, lost = sum(share.total for share in shares), [], torch.zeros((), device=self.accelerator.device)
         for number, (samples, own, _) in enumerate(shares, start=1):
-            batch = to_device(next(batches), self.accelerator.device)
+            batch = next(batches)
             batch = self.recipe.augment(batch) if self.recipe.augment else batch
             with contextlib.nullcontext() if number == len(shares) else self.accelerator.no_sync(self.model):
                 value, outputs, parts = self.recipe.losses(self.model, batch)
-                _hold_finite(value, f"loss became {{}} in epoch {state.epoch + 1}, step {state.step + 1}", samples)
                 # processes' gradients are averaged: this weight makes it the mean over all samples of the step
                 weight = own * self.accelerator.num_processes / size
                 self.accelerator.backward(self.scaler.scale(value * weight))
-            step_loss += value.item() * own
-            values = {"loss": value.item(), **parts}
+            values = {"loss": value, **parts}
             if outputs is not None:
                 values |= {name: metric(outputs.detach(), batch[1]) for name, metric in self.recipe.metrics.items()}
-            state.count(values, own)
-        mean = step_loss / max(1, sum(share.own for share in shares))
-        state.history.add_step(mean, self.optimizer.param_groups[0]["lr"], parts)
-        self._move()
+            noted.append(Noted(samples, own, values))
+            lost = lost + value.detach()
+        rate = self.optimizer.param_groups[0]["lr"]
+        self._move(lost)
         state.step += 1
+        self.unread.append(UnreadStep(state.epoch + 1, state.step, rate, noted, list(parts)))
 
-    def _move(self) -> None:
+    def _move(self, lost: Tensor) -> None:
         """The optimizer's step, by the gradient as it is now."""
         if self.recipe.clip is not None:
             self.scaler.unscale_(self.optimizer)
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
-        scale = self.scaler.get_scale()
-        self.scaler.step(self.optimizer)
+        with self.spared.leaving_out(lost):
+            self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
-        skipped = self.scaler.get_scale() < scale  # in fp16 the gradient overflowed
-        if self.rates is not None and self.by_step and not skipped:
+        if self.rates is not None and self.by_step:
             self.rates.step()
+
+    def read(self, state: Progress) -> None:
+        """Write down what the steps since the last reading gave; TrainingError if a loss of theirs is no number."""
+        steps, self.unread = self.unread, []
+        found = iter(numbers([one for step in steps for one in step.batches]))
+        for step in steps:
+            step_loss = 0.0
+            for one in step.batches:
+                values = next(found)
+                try:
+                    told = f"loss became {{}} in epoch {step.epoch}, step {step.number}"
+                    hold_finite(values["loss"], told, one.samples)
+                except TrainingError:
+                    self.spared.restore()
+                    raise
+                step_loss += values["loss"] * one.own
+                state.count(values, one.own)
+            mean = step_loss / max(1, sum(one.own for one in step.batches))
+            state.history.add_step(mean, step.learning_rate, {name: values[name] for name in step.parts})
+        self.spared.keep()
 
     def finish_epoch(self, state: Progress, validation: Any, batch_size: int) -> None:
         """Write the epoch's numbers down, over all processes; a schedule by epochs takes its step."""
@@ -192,22 +223,26 @@ class Trainer:
         mine = range(self.accelerator.process_index, len(dataset), self.accelerator.num_processes)
         batches = [list(mine[i : i + batch_size]) for i in range(0, len(mine), batch_size)]
         totals: dict[str, float] = {}
+        noted: list[Noted] = []
         kept: list[tuple[Tensor, Tensor]] = []
-        for indices, batch in zip(batches, data_loader(dataset, batches, 0, 0), strict=True):
-            batch = to_device(batch, self.accelerator.device)
+        coming = sent(dataset, batches, self.accelerator.device, workers=self.feed.workers)
+        for indices, batch in zip(batches, coming, strict=True):
             value, outputs, parts = self.recipe.losses(self.model, batch)
-            _hold_finite(value, f"validation loss became {{}} after epoch {epoch}", indices)
-            for name, one in {"loss": value.item(), **parts}.items():
-                totals[name] = totals.get(name, 0.0) + one * len(indices)
+            noted.append(Noted(indices, len(indices), {"loss": value, **parts}))
             if self.recipe.metrics and outputs is not None:
-                kept.append((outputs.float().cpu(), batch[1].cpu()))
+                kept.append((outputs.float(), batch[1]))
+        for one, values in zip(noted, numbers(noted), strict=True):
+            hold_finite(values["loss"], f"validation loss became {{}} after epoch {epoch}", one.samples)
+            for name, value in values.items():
+                totals[name] = totals.get(name, 0.0) + value * one.own
+        kept = [(outputs.cpu(), labels.cpu()) for outputs, labels in kept]
         everywhere = gather_object([totals])
         names = dict.fromkeys(name for one in everywhere for name in one)  # a process may have had no batch
         values = {f"val_{name}": sum(one.get(name, 0.0) for one in everywhere) / len(dataset) for name in names}
         kept = gather_object(kept)
         if kept:
             outputs, labels = (torch.cat(column) for column in zip(*kept, strict=True))
-            values |= {f"val_{name}": metric(outputs, labels) for name, metric in self.recipe.metrics.items()}
+            values |= {f"val_{name}": float(metric(outputs, labels)) for name, metric in self.recipe.metrics.items()}
         return values
 
 
@@ -229,15 +264,6 @@ def _refuse(train: Any, validation: Any, recipe: Recipe, epochs: int, batch_size
         raise ValueError("patience and monitor need validation data")
     if by != "loss" and by not in recipe.metrics:
         raise ValueError(f"monitor is {by!r}: choose from {', '.join(['loss', *recipe.metrics])}")
-
-
-def _hold_finite(value: Tensor, told: str, samples: list[int]) -> None:
-    if not torch.isfinite(value):
-        listed = ", ".join(map(str, samples[:8])) + (", ..." if len(samples) > 8 else "")
-        raise TrainingError(
-            f"the {told.format(value.item())}, on the batch of samples {listed}: lower learning_rate, set clip, or look"
-            " at those samples"
-        )
 
 
 @contextlib.contextmanager

@@ -15,9 +15,9 @@ def classification(model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
     return nn.functional.cross_entropy(logits.float(), labels), logits
 
 
-def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Share of the rows of `logits` (n, classes) whose largest entry is at the label."""
-    return (logits.argmax(dim=1) == labels).float().mean().item()
+def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Share of the rows of `logits` (n, classes) whose largest entry is at the label: a tensor of one, 0 to 1."""
+    return (logits.argmax(dim=1) == labels).float().mean()
 
 
 def multi_label(model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
@@ -27,9 +27,10 @@ def multi_label(model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
     return nn.functional.binary_cross_entropy_with_logits(logits.float(), labels), logits
 
 
-def label_accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Share of right answers among all yes/no labels: `logits` and `labels` (n, labels), yes above 0."""
-    return ((logits > 0) == (labels > 0.5)).float().mean().item()
+def label_accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Share of right answers among all yes/no labels: `logits` and `labels` (n, labels), yes above 0; a tensor of one,
+    0 to 1."""
+    return ((logits > 0) == (labels > 0.5)).float().mean()
 
 
 def one_cycle(optimizer: torch.optim.Optimizer, steps: int, rise: float = 0.3) -> torch.optim.lr_scheduler.LRScheduler:

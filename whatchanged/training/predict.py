@@ -7,21 +7,21 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 
 from whatchanged.devices import autocast
+from whatchanged.training.sending import chosen_workers, sent
 
 
 @torch.inference_mode()
 def predict(
-    model: nn.Module, dataset: Any, *, batch_size: int = 200, precision: str | None = None, workers: int = 0
+    model: nn.Module, dataset: Any, *, batch_size: int = 200, precision: str | None = None, workers: int | None = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Outputs and labels of a dataset, in its order, with the model in evaluation mode on the device it lies on.
 
     Parameters
     ----------
-    precision : "fp32", "bf16", or None for the best of the device.
-    workers : processes that load data.
+    precision : "fp32", "bf16", "fp16" (GPU), or None for the best of the device.
+    workers : processes that load data; None chooses, as in `fit`.
 
     Returns
     -------
@@ -31,13 +31,17 @@ def predict(
     on = next(model.parameters()).device
     was_training = model.training
     model.eval()
+    places = list(range(len(dataset)))
+    batches = [places[i : i + batch_size] for i in range(0, len(dataset), batch_size)]
+    workers = chosen_workers(dataset, batch_size) if workers is None else workers
+    torch.empty((), dtype=torch.int64).random_()  # as a DataLoader draws: what trains later stays as it was
     found = []
-    for inputs, labels in DataLoader(dataset, batch_size, num_workers=workers):
+    for inputs, labels in sent(dataset, batches, on, workers=workers):
         with autocast(on, precision):
-            found.append((model(inputs.to(on)).float().cpu(), labels))
+            found.append((model(inputs).float(), labels))
     model.train(was_training)
-    outputs, labels = zip(*found, strict=True)
-    return torch.cat(outputs).numpy(), torch.cat(labels).numpy()
+    outputs, labels = (torch.cat(column).cpu().numpy() for column in zip(*found, strict=True))
+    return outputs, labels
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import torch
 from accelerate.utils import convert_outputs_to_fp32
 from torch import Tensor, nn
 
+from whatchanged.devices import device
 from whatchanged.training.losses import accuracy, classification
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -23,11 +24,13 @@ class Recipe:
     Attributes
     ----------
     loss : function of (model, batch) that returns the mean loss of the batch, its outputs (or None) and, if it likes,
-        a dict of numbers that tell what the loss is made of. If it has a method `start_epoch`, that is called with the
-        epoch, counted from 0, before each one.
+        a dict of what the loss is made of. If it has a method `start_epoch`, that is called with the epoch, counted
+        from 0, before each one.
     metrics : name -> function of (outputs, labels), higher is better. They need items of (input, label) and a loss that
-        returns outputs; {} takes none.
-    optimizer : a function of the list of trainable parameters, or an optimizer; None is Adam at `learning_rate`.
+        returns outputs; {} takes none. What they return, and what a loss is made of, are tensors of one value, which a
+        GPU is not waited for, or numbers.
+    optimizer : a function of the list of trainable parameters, or an optimizer; None is Adam at `learning_rate`. A
+        fused one leaves out the step of a loss that is no number without waiting for it.
     scheduler : function of (optimizer, how often it will be stepped), as `one_cycle`.
     schedule : "step" or "epoch": when the scheduler is stepped. `ReduceLROnPlateau` gets the validation loss.
     augment : function of a batch on the device, for training only. Randomness belongs here (or into a dataset read
@@ -35,10 +38,12 @@ class Recipe:
     accumulate : batches an optimizer step; the gradient is that of their samples taken together.
     clip : largest norm of the gradient.
     precision : "fp32", "bf16", "fp16" (GPU), or None for the best of the device.
+    compile : let `torch.compile` make faster code of the model first. It takes up to minutes and a C++ compiler, and
+        pays for long trainings on a GPU.
     """
 
     loss: Callable[[nn.Module, Any], tuple[Any, ...]] = classification
-    metrics: dict[str, Callable[[Tensor, Tensor], float]] = field(default_factory=lambda: {"accuracy": accuracy})
+    metrics: dict[str, Callable[[Tensor, Tensor], Any]] = field(default_factory=lambda: {"accuracy": accuracy})
     optimizer: Callable[[list], torch.optim.Optimizer] | torch.optim.Optimizer | None = None
     learning_rate: float = 1e-3
     scheduler: Callable[[torch.optim.Optimizer, int], Any] | None = None
@@ -47,6 +52,7 @@ class Recipe:
     accumulate: int = 1
     clip: float | None = None
     precision: str | None = None
+    compile: bool = False
 
     def optimizer_of(self, model: nn.Module) -> torch.optim.Optimizer:
         """The optimizer of the model's trainable parameters, or a ValueError where there are none."""
@@ -55,9 +61,11 @@ class Recipe:
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         if not trainable:
             raise ValueError("no parameter of the model needs a gradient: there is nothing to train")
-        return self.optimizer(trainable) if self.optimizer else torch.optim.Adam(trainable, lr=self.learning_rate)
+        if self.optimizer:
+            return self.optimizer(trainable)
+        return torch.optim.Adam(trainable, lr=self.learning_rate, fused=device().type == "cuda" or None)
 
-    def losses(self, model: nn.Module, batch: Any) -> tuple[Tensor, Any, dict[str, float]]:
+    def losses(self, model: nn.Module, batch: Any) -> tuple[Tensor, Any, dict[str, Any]]:
         """Mean loss of the batch, its outputs, and what the loss is made of, {} where it does not tell."""
         value, outputs, *parts = self.loss(model, batch)
         return value, outputs, dict(*parts)
@@ -76,3 +84,15 @@ def computing_in(precision: str, model: nn.Module, on: torch.device) -> Iterator
         vars(model).pop("forward", None)
         if own is not None:
             model.forward = own
+
+
+@contextlib.contextmanager
+def compiled(model: nn.Module, wanted: bool) -> Iterator[None]:
+    """Within it a model that is called is compiled first, if `wanted`."""
+    own = model._compiled_call_impl
+    if wanted:
+        model.compile()
+    try:
+        yield
+    finally:
+        model._compiled_call_impl = own

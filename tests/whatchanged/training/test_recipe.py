@@ -55,6 +55,20 @@ def test_a_forward_that_was_put_into_the_model_stays_there():
 
 
 @pytest.mark.process
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_compiled_model_trains_as_it_does_uncompiled_and_is_itself_again(precision):
+    compiled, expected = Noting(3, 2), Noting(3, 2)
+    compiled.load_state_dict(expected.state_dict())
+    for model, wanted in ((compiled, True), (expected, False)):
+        model.kinds = set()
+        _, past = fit(model, compile=wanted, precision=precision, optimizer=torch.optim.SGD, epochs=1)
+        assert model._compiled_call_impl is None
+    assert training.Recipe().compile is False
+    torch.testing.assert_close(compiled.weight, expected.weight, atol=1e-4, rtol=1e-3)
+    assert list(compiled.state_dict()) == ["weight", "bias"]
+
+
+@pytest.mark.process
 def test_another_precision_of_the_process_is_told_of():
     command = [sys.executable, str(SCRIPTS / "other_precision_script.py")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
