@@ -39,11 +39,12 @@ def set_repository(address: str, root: Path = ROOT) -> list[Path]:
     list of Path
         The files that changed. Nothing is written where one of them cannot be read.
     """
-    if address and not (found := _GITHUB.fullmatch(address)):
-        raise ValueError(
-            f"REPOSITORY is {address!r}: give the address of a copy on GitHub, https://github.com/owner/name"
-        )
-    address = f"https://github.com/{found[1]}" if address else ""
+    if address:
+        found = _GITHUB.fullmatch(address)
+        if not found:
+            how = "give the address of a copy on GitHub, https://github.com/owner/name"
+            raise ValueError(f"REPOSITORY is {address!r}: {how}")
+        address = f"https://github.com/{found[1]}"
     files = with_address(address, root)
     changed = {path: text for path, text in files.items() if text != path.read_text(encoding="utf-8")}
     return [write_whole(path, text.encode()) for path, text in changed.items()]

@@ -110,6 +110,20 @@ def test_pairs_on_dask_can_be_had_beside_the_dask_that_is_there(runtime):
     assert coming.keys() & versions(runtime).keys() == set(), "nothing that is there moves"
 
 
+def test_roc_curves_are_drawn_by_the_scikit_learn_that_is_there(environment):
+    """1.7 renamed the argument for the color of a curve; notebooks 02 to 04 draw some."""
+    code = """if True:
+        import numpy as np
+        from helpers import plotting
+        labels, random = np.arange(40).reshape(20, 2) % 3 % 2, np.random.default_rng(0).random((20, 2))
+        axes = plotting.roc_curves(labels, {"a": random, "b": 1 - random}, ["x", "y"]).axes
+        print(*(line.get_color() for line in axes[1].lines))
+    """
+    python = environment / "bin" / "python"
+    done = subprocess.run([python, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout == "#0072B2 #E69F00 gray\n", done.stderr
+
+
 @pytest.mark.parametrize("path", WHOLE, ids=stem)
 def test_a_notebook_to_its_checks(path, runtime, address, tmp_path):
     where = {"COURSE_REPOSITORY": address, "COURSE_DRIVE": str(tmp_path / "drive")}
