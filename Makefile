@@ -11,7 +11,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 # Two processes with a thread each get more done than one with two.
 TWO := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help course solutions sweep site app test test-browser faults bench bench-peers bench-parts bench-steps bench-feed bench-course lock format clean
+.PHONY: help course solutions sweep site app test test-browser faults bench bench-peers bench-parts bench-steps bench-feed bench-course test-colab address lock format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s%s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,13 @@ test: $(INSTALLED)  ## lint, types, unit tests, and every notebook against its o
 test-browser: $(INSTALLED)  ## the page and the website in Chromium
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser
 
+# The notebooks as Colab opens them, and in the lowest versions of all: two environments in build/colab, 8 GB each, made
+# once. COLAB_PYTHON=/path/to/python3.13; one part of it: ARGS="-k 'setup and not lowest'".
+COLAB_PYTHON ?= python3.13
+LOWEST_PYTHON ?= $(PYTHON)
+test-colab: $(INSTALLED)  ## the notebooks as in Colab, and in the lowest versions; needs python3.13, 20 GB
+	COLAB_PYTHON="$(COLAB_PYTHON)" LOWEST_PYTHON="$(LOWEST_PYTHON)" $(BIN)/python -m pytest tests/colab -m "" $(ARGS)
+
 # Kills at random moments, full disks and read-only ones; it takes long, and needs root for the disks.
 faults: $(INSTALLED)  ## kills at random moments, full disks, lost machines; needs root
 	PYTHONPATH=tests $(BIN)/python -m pytest tests/faults
@@ -90,6 +97,10 @@ lock: $(INSTALLED)  ## requirements.lock and docs/licences.md; needs uv and pip-
 	uv pip compile requirements.txt -c constraints.txt --generate-hashes --no-header --no-annotate --quiet \
 		--python-version 3.11.7 --python-platform x86_64-manylinux_2_28 --output-file requirements.lock
 	sed -i '/^|/d' docs/licences.md && pip-licenses --python $(BIN)/python --with-system --format markdown --order license >> docs/licences.md
+
+# A Colab badge, a notebook that finds the course by itself: make address REPOSITORY=https://github.com/owner/name
+address: $(INSTALLED)  ## where your copy is on GitHub, for Colab: REPOSITORY=...; empty takes it out
+	$(BIN)/python -m course address "$(REPOSITORY)"
 
 format: $(INSTALLED)  ## format modules and notebooks
 	$(BIN)/ruff format .

@@ -1,4 +1,4 @@
-"""The course's own machinery: `python -m course run`, `train`, `sweep`, `site`."""
+"""The course's own machinery: `python -m course run`, `train`, `sweep`, `site`, `address`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from course import notebooks, running, website
+from course import address, notebooks, running, website
 from course.parameters import declared, read_typed
 from whatchanged.commands.status import TROUBLE, announce, answer, count, refuse_cluster
 
@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     """All commands, each with its options."""
     whole = argparse.ArgumentParser(prog="python -m course", description="Execute the notebooks, and make the website.")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_run, _add_train, _add_sweep, _add_site):
+    for add in (_add_run, _add_train, _add_sweep, _add_site, _add_address):
         add(commands)
     return whole
 
@@ -147,6 +147,23 @@ def _site(options: argparse.Namespace) -> int:
     target = Path(options.build) / "site"
     print(*website.build(website.pages_of(notebooks.NOTEBOOKS), target), sep="\n", end="")
     print(f"read it: {target.resolve() / 'index.html'}")
+    return 0
+
+
+def _add_address(commands) -> None:
+    where = commands.add_parser(
+        "address",
+        help="say where the course's repository is",
+        description="Write the address of a copy on GitHub into pyproject.toml, and for Colab a badge and the address"
+        " to clone into all notebooks and the README. An empty one, '', takes them out again.",
+    )
+    where.add_argument("repository", metavar="ADDRESS", help="as https://github.com/owner/name")
+    where.set_defaults(run=_address)
+
+
+def _address(options: argparse.Namespace) -> int:
+    changed = address.set_repository(options.repository)
+    print(f"{count(len(changed), 'file')} changed")
     return 0
 
 

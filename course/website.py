@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from course.address import BRANCH, plain_lead, repository
 from course.notebooks import lead, title
 from course.results import beside
 from helpers.runtime import ROOT
@@ -67,7 +69,8 @@ def build(pages: dict[str, Path], target: Path, report: str = "") -> list[str]:
         _lay_out(pages, source, report)
         options = ["-q", "-E", "-b", "html", "-c", str(SOURCE), "-d", str(doctrees)]
         command = [sys.executable, "-m", "sphinx", *options, str(source), str(site)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        known = {"COURSE_REPOSITORY": repository(), "COURSE_BRANCH": BRANCH} | os.environ
+        done = subprocess.run(command, env=known, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ValueError(f"the site could not be built: {done.stderr.strip()}")
         if target.exists():
@@ -80,7 +83,8 @@ def _lay_out(pages: dict[str, Path], source: Path, report: str) -> None:
     """What Sphinx reads: notebooks, `docs/` and pictures where they lie in the project, and the front page."""
     for place, path in pages.items():
         (source / "notebooks" / place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, source / "notebooks" / place)
+        text = plain_lead(path.read_text(encoding="utf-8"))
+        (source / "notebooks" / place).write_text(text, encoding="utf-8")
     shutil.copytree(ROOT / "images", source / "images")
     failed = [place for place in pages if place.endswith(".failed.ipynb")]
     chapters = {place: path for place, path in pages.items() if "/" not in place and place not in failed}
@@ -88,7 +92,7 @@ def _lay_out(pages: dict[str, Path], source: Path, report: str) -> None:
     if report:
         (source / "report.md").write_text(report, encoding="utf-8")
         entries.append("report")
-    parts = [*(_teaser(*one) for one in chapters.items()), _toctree("The notebooks", entries)]
+    parts = [*(_teaser(place, source / "notebooks" / place) for place in chapters), _toctree("The notebooks", entries)]
     front = (SOURCE / "index.md").read_text(encoding="utf-8").replace(_HERE, "\n\n".join(parts))
     solutions = [_document(place) for place in pages if place not in [*chapters, *failed]]
     trees = [_toctree("Solutions", solutions), _toctree("Failed", list(map(_document, failed)))]

@@ -8,8 +8,6 @@ import math
 import os
 import platform
 import random
-import re
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -136,43 +134,3 @@ def show_source(*things: Any) -> Any:
     from IPython.display import Code
 
     return Code("\n\n".join(inspect.getsource(thing).rstrip() for thing in things), language="python")
-
-
-def setup() -> None:
-    """In Colab, install what the course needs and Colab lacks; anywhere else, do nothing.
-
-    The packages that Colab brings (numpy and torch among them) keep their versions: another numpy under a
-    running kernel breaks it.
-    """
-    if "google.colab" in sys.modules:
-        install_missing(ROOT / "requirements.txt")
-
-
-def install_missing(requirements: Path) -> list[str]:
-    """Install the requirements that are absent, without touching any package that is there; return their lines."""
-    from importlib.metadata import distributions
-
-    missing = missing_requirements(requirements)
-    if missing:
-        present = "\n".join(f"{d.name}=={d.version}" for d in distributions() if d.name)
-        keep = ROOT / "build" / "keep.txt"
-        keep.parent.mkdir(exist_ok=True)
-        keep.write_text(present)
-        subprocess.run([sys.executable, "-m", "pip", "install", "-q", *missing, "-c", str(keep)], check=True)
-    return missing
-
-
-def missing_requirements(requirements: Path) -> list[str]:
-    """The lines of a requirements file whose package is not installed, in order."""
-    lines = [line.split("#")[0].strip() for line in Path(requirements).read_text().splitlines()]
-    return [line for line in lines if line and not _installed(re.split(r"[<>=!~;\[ ]", line)[0])]
-
-
-def _installed(name: str) -> bool:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        version(name)
-    except PackageNotFoundError:
-        return False
-    return True

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from support import ROOT
+from support import NOTEBOOKS, ROOT, SOLUTIONS
 
 from whatchanged.extras import EXTRAS
 
@@ -74,7 +74,7 @@ def test_every_import_of_the_houses_is_in_a_table():
                 assert brought & known, f"{path}: {module}"
 
 
-@pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem[:2])
+@pytest.mark.parametrize("notebook", NOTEBOOKS + SOLUTIONS, ids=lambda path: path.stem)
 def test_a_notebook_finds_what_it_imports(notebook):
     """What its cells import, and on the way to that the modules of the houses when they are imported."""
     cells = json.loads(notebook.read_text())["cells"]

@@ -40,7 +40,7 @@ repository = re.fullmatch(
 if repository:  # without the place of a copy there is nothing that Colab could open
     html_theme_options |= {
         "repository_url": f"https://github.com/{repository[1]}",
-        "repository_branch": os.environ.get("COURSE_BRANCH", "main"),
+        "repository_branch": os.environ["COURSE_BRANCH"],
         "launch_buttons": {"colab_url": "https://colab.research.google.com"},
     }
 

@@ -171,10 +171,9 @@ def roc_curves(labels: np.ndarray, models: dict[str, np.ndarray], names: Sequenc
 
     figure, axes = plt.subplots(1, len(names), figsize=(11, 3.5), sharey=True, layout="constrained", squeeze=False)
     for place, (axis, label) in enumerate(zip(axes.flat, names, strict=True)):
-        for color, (name, given) in zip(SERIES, models.items(), strict=False):
-            RocCurveDisplay.from_predictions(
-                labels[:, place], given[:, place], ax=axis, name=name, curve_kwargs={"color": color}
-            )
+        axis.set_prop_cycle(color=SERIES)  # every scikit-learn takes it; `curve_kwargs` is of 1.7
+        for name, given in models.items():
+            RocCurveDisplay.from_predictions(labels[:, place], given[:, place], ax=axis, name=name)
         axis.plot([0, 1], [0, 1], ":", color="gray")
         axis.set(title=label, xlabel="false positive rate", ylabel="true positive rate" if place == 0 else "")
         axis.legend(loc="lower right", fontsize=8)

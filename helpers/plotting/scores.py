@@ -47,7 +47,8 @@ def classification_report(
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.5), layout="constrained")
     ConfusionMatrixDisplay(score.confusion, display_labels=names).plot(ax=axes[0], cmap="cividis", colorbar=False)
     axes[0].set(title="confusion matrix", xlabel="predicted", ylabel="true")
-    RocCurveDisplay.from_predictions(labels, probabilities, ax=axes[1], name="model", curve_kwargs={"color": SERIES[0]})
+    axes[1].set_prop_cycle(color=SERIES[:1])  # every scikit-learn takes it; `curve_kwargs` is of 1.7
+    RocCurveDisplay.from_predictions(labels, probabilities, ax=axes[1], name="model")
     axes[1].set(title="ROC curve", xlabel="false positive rate", ylabel="true positive rate")
     confidence, accuracy, share = reliable.T
     axes[2].plot([0.5, 1], [0.5, 1], "--", color="gray", label="calibrated")

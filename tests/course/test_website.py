@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -12,7 +13,7 @@ import nbformat
 import pytest
 from support import ROOT
 
-from course import notebooks, reports, website
+from course import address, notebooks, reports, website
 from course.notebooks import select
 from course.reports import Run
 
@@ -27,10 +28,13 @@ DOCS = sorted(path for path in (ROOT / "docs").glob("*.md") if path.name != "lic
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     target = tmp_path_factory.mktemp("site") / "site"
+    with_no_address = pytest.MonkeyPatch()
+    with_no_address.setenv("COURSE_REPOSITORY", "")
     target.mkdir()
     (target / "stale.html").write_text("an older site")
     report = reports.report([Run("01_classic_diff", "Classic", 3.0, error="cell [2] | raised")])
     assert website.build(PAGES, target, report) == []
+    with_no_address.undo()
     assert not (target / "stale.html").exists()
     return target
 
@@ -129,13 +133,32 @@ def test_a_link_of_the_docs_leads_to_a_page_or_is_words(site, pages):
     assert [link for link in own if "_downloads/" in link or ".md" in link] == []
 
 
-@pytest.mark.parametrize("address", ["someone/course", "https://github.com/someone/course.git"])
-def test_colab_where_the_repository_is_known(tmp_path, monkeypatch, address):
-    monkeypatch.setenv("COURSE_REPOSITORY", address)
+@pytest.mark.parametrize("place", ["someone/course", "https://github.com/someone/course.git"])
+def test_colab_where_the_repository_is_known(tmp_path, monkeypatch, place):
+    monkeypatch.setenv("COURSE_REPOSITORY", place)
     assert website.build(FIRST, tmp_path / "site") == []
     text = (tmp_path / "site" / "notebooks" / f"{NOTEBOOKS[0].stem}.html").read_text()
     link = f"https://colab.research.google.com/github/someone/course/blob/main/notebooks/{NOTEBOOKS[0].name}"
     assert link in text
+
+
+def test_a_notebook_that_knows_its_address_opens_in_colab_and_fetches_nothing(tmp_path, monkeypatch):
+    """The badge and the picture that it has for GitHub are not on the site."""
+    monkeypatch.delenv("COURSE_REPOSITORY", raising=False)
+    for name in ("README.md", "pyproject.toml"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+    address.set_repository("https://github.com/someone/course", tmp_path)
+    monkeypatch.setattr(website, "repository", lambda: address.repository(tmp_path))
+    one = {place: tmp_path / "notebooks" / place for place in FIRST}
+    assert website.build(one, tmp_path / "site") == []
+    name = NOTEBOOKS[0].stem
+    page = Page(tmp_path / "site" / "notebooks" / f"{name}.html")
+    assert f"https://colab.research.google.com/github/someone/course/blob/main/notebooks/{name}.ipynb" in page.links
+    front = Page(tmp_path / "site" / "index.html")
+    assert [link for link in page.loaded + front.loaded if urlsplit(link).scheme not in ("", "data")] == []
+    assert len([image for image in front.images if "_images" in image["src"]]) == 1
+    assert "Open in Colab" not in front.path.read_text()
 
 
 def test_a_site_that_cannot_be_built_leaves_the_old_one(tmp_path, monkeypatch):

@@ -1,11 +1,8 @@
-"""Seeds, profiles, checks, folders, and the requirements that Colab lacks."""
+"""Seeds, profiles, checks, folders."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import types
 
 import numpy as np
 import pytest
@@ -84,18 +81,3 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
 
 def test_show_source_is_the_code():
     assert "def check(" in runtime.show_source(runtime.check).data
-
-
-def test_colab_installs_only_what_is_missing(tmp_path, monkeypatch):
-    requirements = tmp_path / "requirements.txt"
-    requirements.write_text("# comment\nnumpy>=1.26\nno-such-package-xyz>=2  # why\ntorch\n")
-    assert runtime.missing_requirements(requirements) == ["no-such-package-xyz>=2"]
-    commands = []
-    monkeypatch.setattr(subprocess, "run", lambda command, **_: commands.append(command))
-    monkeypatch.setattr(runtime, "ROOT", tmp_path)
-    runtime.setup()
-    assert commands == [], "outside Colab nothing is installed"
-    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
-    runtime.setup()
-    assert "no-such-package-xyz>=2" in commands[0]
-    assert f"numpy=={np.__version__}" in (tmp_path / "build" / "keep.txt").read_text()

@@ -203,7 +203,7 @@ def test_a_published_checkpoint_trains_with_lora_and_comes_back(pairs, tmp_path,
     if kind == "t5":
         text = {"model_type": "t5", "vocab_size": len(processor.tokenizer), "d_model": 64, "d_kv": 16, "d_ff": 128}
         text |= {"num_layers": 1, "num_heads": 4, "pad_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
-        config = blip2.config.to_dict() | {"text_config": text}
+        config = blip2.config.to_dict() | {"text_config": text, "use_decoder_only_language_model": False}
         torch.manual_seed(0)
         blip2 = Blip2ForConditionalGeneration(Blip2Config.from_dict(config))
     blip2.save_pretrained(tmp_path / "hub")
