@@ -75,7 +75,7 @@ def _whole(kind: type[Model], folder: Path, options: TBLIP2Options, dtype: torch
     odd = [*unexpected, *(name for name, one in model.named_parameters() if one.is_meta)]
     if odd:
         raise ValueError(
-            f"{folder / WEIGHTS} holds the weights of another network: {odd[0]} does not fit; build the one that it is of"
+            f"{folder / WEIGHTS} holds the weights of another network: {odd[0]} does not fit; copy the folder again"
         )
     for weight in model.parameters():
         if dtype is not None and not weight.requires_grad:

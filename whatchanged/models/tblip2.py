@@ -44,8 +44,8 @@ class EnhancedDiffBLIP2(OnBase):
 
     Parameters
     ----------
-    blip2_model : with a decoder (OPT) or an encoder and decoder (T5). What of it is trained becomes fp32, the rest stays
-        in its precision. One of `load_blip2` knows where it came from, and is kept without its frozen weights.
+    blip2_model : with a decoder (OPT) or an encoder and decoder (T5). What of it is trained becomes fp32, the rest
+        stays in its precision. One of `load_blip2` knows where it came from, and is kept without its frozen weights.
     processor : its own; None is the one that lies beside the checkpoint it was loaded from.
     options : how the rest is built; None is the default of each.
 

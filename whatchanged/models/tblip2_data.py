@@ -37,7 +37,7 @@ def pictures_of(side: Side, name: str) -> list[np.ndarray]:
     last = -3 if isinstance(given, Tensor) else -1
     if given.ndim not in (3, 4) or given.shape[last] != 3:
         raise ValueError(
-            f"{name} has the shape {tuple(given.shape)}: give an array (H, W, 3), a tensor (3, H, W), or several of them"
+            f"{name} has the shape {tuple(given.shape)}: give arrays (H, W, 3) or tensors (3, H, W), one or several"
         )
     if isinstance(given, Tensor):
         given = (given.float() if given.is_floating_point() else given).movedim(-3, -1).numpy()
@@ -50,7 +50,7 @@ def pictures_of(side: Side, name: str) -> list[np.ndarray]:
 
 def _from_floats(values: np.ndarray, name: str) -> np.ndarray:
     low, high = float(values.min(initial=0)), float(values.max(initial=0))
-    if not (-0.01 <= low and high <= 1.01):  # NaN, too
+    if not (low >= -0.01 and high <= 1.01):  # NaN, too
         raise ValueError(f"{name} has floats from {low:.3g} to {high:.3g}: give 0 to 1, or uint8")
     return np.rint(values.clip(0, 1) * 255).astype(np.uint8)
 
@@ -83,6 +83,9 @@ class Loss(Tensor):
     parts: dict[str, Tensor]
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # as torch's Parameter
+
+    def __format__(self, form: str) -> str:
+        return format(self.item(), form)
 
     @classmethod
     def of(cls, parts: Mapping[str, Tensor], weights: Mapping[str, float]) -> Loss:
