@@ -135,7 +135,7 @@ class Trainer:
         for shares, batches in self.feed.epoch(state.epoch, after=state.step):
             self.step(state, shares, batches)
             bar.update()
-            bar.set_postfix_str(f"epoch {state.epoch + 1}, loss {state.history.step_loss[-1]:.3f}", refresh=False)
+            bar.set_postfix_str(f"epoch {state.epoch + 1}, {state.history.told()}", refresh=False)
             store.after_step(state, self.feed.steps)
 
     def step(self, state: Progress, shares: list[Share], batches: Iterator[Any]) -> None:
@@ -180,10 +180,24 @@ class Trainer:
         values = {f"train_{name}": sum(sums[name] for sums, _ in counted) / seen for name in state.sums}
         if validation is not None:
             values |= self.validate(validation, batch_size, state.epoch + 1)
+        if self.recipe.evaluate is not None:
+            values |= self.evaluate(state.epoch + 1)
         state.finish_epoch(values)
         if self.rates is not None and not self.by_step:
             plateau = isinstance(self.rates, torch.optim.lr_scheduler.ReduceLROnPlateau)
             self.rates.step(*[values["val_loss" if validation is not None else "train_loss"]] * plateau)
+
+    @torch.no_grad()
+    def evaluate(self, epoch: int) -> dict[str, float]:
+        """What the recipe's own look at the model says after an epoch; whatever it draws at random, training does not
+        notice.
+        """
+        self.model.eval()
+        found: list[Any] = [{}]
+        if self.accelerator.is_main_process and self.recipe.evaluate is not None:
+            with torch.random.fork_rng():
+                found = [self.recipe.evaluate(self.accelerator.unwrap_model(self.model), epoch)]
+        return {f"val_{name}": value for name, value in broadcast_object_list(found)[0].items()}
 
     @torch.no_grad()
     def validate(self, dataset: Any, batch_size: int, epoch: int) -> dict[str, float]:
