@@ -14,11 +14,11 @@ from pathlib import Path
 
 import matplotlib
 
-matplotlib.use("Agg")
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from whatchanged.models import tblip2
 
+matplotlib.use("Agg")
+ROOT = Path(__file__).resolve().parents[2]
 standing: weakref.WeakSet = weakref.WeakSet()
 told: dict = {"built": 0, "most": 0, "frozen": [], "trained": []}
 begin = tblip2.EnhancedDiffBLIP2.__init__

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from own_parts import Gate, Quarters
 from support import ROOT, SCRIPTS
 from tiny_tblip2 import sides, small
 
@@ -15,9 +16,6 @@ from whatchanged.models.describer import Describer
 from whatchanged.models.parts import register_fusion
 from whatchanged.models.tblip2 import EnhancedDiffBLIP2
 from whatchanged.models.tblip2_options import TBLIP2Options
-
-sys.path.insert(0, str(SCRIPTS))
-from own_parts import Gate, Quarters
 
 
 def test_parts_of_ones_own_train(pairs):
