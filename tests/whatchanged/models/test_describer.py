@@ -67,6 +67,13 @@ def test_the_best_weights_are_found_where_a_training_keeps_them(pairs, tmp_path,
     assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items()), "of the only epoch"
 
 
+def overlap(first, second):
+    """Intersection over union of two boxes (x, y, width, height)."""
+    (x, y, w, h), (a, b, c, d) = first, second
+    shared = max(0, min(x + w, a + c) - max(x, a)) * max(0, min(y + h, b + d) - max(y, b))
+    return shared / (w * h + c * d - shared)
+
+
 def test_boxes_lie_where_something_changed_in_a_wide_picture(pairs):
     """320 x 180: each direction has its own scale, as the model sees a square."""
     model = small(pairs)
@@ -76,6 +83,4 @@ def test_boxes_lie_where_something_changed_in_a_wide_picture(pairs):
     after[60:120, 220:300] = (200, 30, 30)
     values = model.prepare(before, after)["map"].float().numpy()
     (found,) = clusters_in(model, values, before.shape)
-    box = np.array([found.x, found.y, found.x + found.width, found.y + found.height])
-    pixel = np.array([320, 180] * 2) / 48
-    assert (np.abs(box - [220, 60, 300, 120]) <= 1.5 * pixel).all(), box
+    assert overlap((found.x, found.y, found.width, found.height), (220, 60, 80, 60)) > 0.6
