@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from whatchanged.files import user_path
 
 BASE_KEY = "base_model"  # in a state dict that has no frozen weights: whose they are
-BLOCKS, BLOCK = 256, 4096  # of each file, evenly spaced: what is read of it for the hash
-BEGINNING = 1 << 20  # and this much from its start, where a checkpoint says what it holds
+_SAMPLES, _SAMPLE = 256, 4096  # of each file, evenly spaced: what is read of it for the hash
+_BEGINNING = 1 << 20  # and this much from its start, where a checkpoint says what it holds
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def _folder(name: str) -> Path:
 
     if user_path(name).is_dir():
         return user_path(name)
-    return Path(cached_file(name, "config.json", local_files_only=True)).parent
+    return Path(str(cached_file(name, "config.json", local_files_only=True))).parent
 
 
 def _hash(files: list[Path]) -> str:
@@ -64,10 +64,10 @@ def _hash(files: list[Path]) -> str:
         size = path.stat().st_size
         found.update(f"{path.name} {size}\n".encode())
         with path.open("rb") as file:
-            found.update(file.read(BEGINNING))
-            for number in range(BLOCKS):
-                file.seek(number * size // BLOCKS)
-                found.update(file.read(BLOCK))
+            found.update(file.read(_BEGINNING))
+            for number in range(_SAMPLES):
+                file.seek(number * size // _SAMPLES)
+                found.update(file.read(_SAMPLE))
     return found.hexdigest()
 
 

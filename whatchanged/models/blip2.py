@@ -36,7 +36,7 @@ def load_blip2(name: str, dtype: torch.dtype | None = None) -> tuple[Blip2ForCon
     from transformers import Blip2ForConditionalGeneration, Blip2Processor
 
     class Kept(Blip2ForConditionalGeneration):
-        _keep_in_fp32_modules_strict = ("query_tokens", "qformer", "language_projection")
+        _keep_in_fp32_modules_strict = {"query_tokens", "qformer", "language_projection"}
 
     place = str(user_path(name))
     try:

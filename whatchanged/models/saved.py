@@ -94,4 +94,5 @@ def _names_of_one(model: torch.nn.Module) -> list[list[str]]:
 def _built(kind: type[Model], blip2: Any, folder: Path, options: TBLIP2Options) -> Model:
     from transformers import Blip2Processor
 
-    return kind(blip2, Blip2Processor.from_pretrained(folder), options)
+    build: Any = kind
+    return build(blip2, Blip2Processor.from_pretrained(folder), options)

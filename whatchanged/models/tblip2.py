@@ -354,8 +354,8 @@ class EnhancedDiffBLIP2(OnBase):
             The detector or the fusion layer has no name by which it would come back.
         """
         dim = self.kinds.shape[1]
-        own = {"detector": self.diff_detector, "fusion": self.fusion_layer}
-        names = {kind: name_of_part(kind, part, dim, self.options) for kind, part in own.items()}
+        detector = name_of_part("detector", self.diff_detector, dim, self.options)
+        fusion = name_of_part("fusion", self.fusion_layer, dim, self.options)
         folder = user_path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / OPTIONS).unlink(missing_ok=True)
@@ -368,7 +368,7 @@ class EnhancedDiffBLIP2(OnBase):
             self.base = base
         self.blip2_model.config.save_pretrained(folder)
         self.processor.save_pretrained(folder)
-        replace(self.options, **names).save(folder)
+        replace(self.options, detector=detector, fusion=fusion).save(folder)
         return folder
 
     @classmethod
