@@ -71,7 +71,10 @@ def cases() -> Iterator[tuple[str, Case]]:
     adamw = {"optimizer": torch.optim.AdamW, "precision": "fp32"}
     yield "05, T-BLIP2, 32 pairs of 96 px", Case(model, prepared, 32, caption_loss.CaptionLoss(words=2.0), **adamw)
     tokenizer = model().processor.tokenizer
-    yield "05, DDLA, 32 pairs of 96 px", Case(lambda: ddla.DDLA(tokenizer), prepared, 32, ddla.alignment_loss, **adamw)
+    yield (
+        "05, DDLA, 32 pairs of 96 px",
+        Case(lambda: ddla.DDLA(tokenizer, join=" and "), prepared, 32, ddla.alignment_loss, **adamw),
+    )
 
 
 def subtle_pairs(count: int) -> datasets.Pictures:

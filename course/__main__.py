@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def _add_train(commands) -> None:
     train = commands.add_parser(
         "train",
         help="run a notebook with parameters of your own",
-        description="Run one notebook. Its parameters are options: EPOCHS is --epochs, DATA_DIR is --data-dir."
+        description="Run one notebook. Its parameters are options: EPOCHS is --epochs, DATA_DIR is --data-dir (or"
+        " --data_dir)."
         " `train NN --help` lists them. Results go to build/NAME.",
     )
     train.add_argument("notebook", metavar="NN", help="how the notebook's name begins, as 02")
@@ -50,7 +52,8 @@ def _train(options: argparse.Namespace) -> int:
     for name, one in declared(path).items():
         help_ = f"{one.comment} ({one.default!r})".replace("%", "%%")
         parser.add_argument(f"--{_flag(name)}", dest=name, metavar="VALUE", help=help_)
-    parameters = vars(parser.parse_args(options.options))
+    typed = [re.sub("^--[a-z_]+", lambda name: name[0].replace("_", "-"), word) for word in options.options]
+    parameters = vars(parser.parse_args(typed))
     processes, build = parameters.pop("processes"), Path(parameters.pop("build"))
     if processes == 1:
         return running.run(path.stem, parameters, build)

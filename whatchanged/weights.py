@@ -144,11 +144,11 @@ def model_weights(weights: str | Path, architecture: str) -> dict[str, Any]:
         There is no such checkpoint, or it holds no weights.
     """
     if str(weights) == "imagenet":
-        return _state(_published(architecture), "delete it, and it is downloaded again")
+        return _plain_names(saved_state(_published(architecture), "delete it, and it is downloaded again"))
     path = user_path(weights)
     if not path.is_file():
         raise FileNotFoundError(f"weights is {str(weights)!r}: use 'imagenet', None, or a checkpoint that exists")
-    return _state(path, "save one with torch.save(model.state_dict(), path)")
+    return _plain_names(saved_state(path))
 
 
 def _published(architecture: str) -> Path:
@@ -170,15 +170,20 @@ def _published(architecture: str) -> Path:
     return path
 
 
-def _state(path: Path, way_out: str) -> dict[str, Any]:
-    """The state dict in a file; what else it holds, as an optimizer's, is left out."""
+def saved_state(path: Path, way_out: str = "save one with torch.save(model.state_dict(), path)") -> dict[str, Any]:
+    """The state dict in a file of `torch.save` or safetensors, by the network's own names; ValueError, which ends with
+    the way out, where there is none.
+
+    What else the file holds, as an optimizer's state, is left out, and what DataParallel and torch.compile put before
+    all names.
+    """
     import torch
 
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
         with whole_weights(path):
-            return _unwrapped(load_file(path))
+            return load_file(path)
     try:
         with torch.serialization.safe_globals(_harmless()):
             found = torch.load(path, map_location="cpu", weights_only=True)
@@ -187,9 +192,14 @@ def _state(path: Path, way_out: str) -> dict[str, Any]:
         if "GLOBAL" in str(error):
             what = "holds Python objects, as a whole model, which could run code of their own; none is read"
         raise ValueError(f"{path} {what}: {way_out}") from error
-    state = _unwrapped(found) if isinstance(found, dict) else {}
+    while isinstance(found, dict) and (inner := [found[one] for one in _STATES if isinstance(found.get(one), dict)]):
+        found = inner[0]
+    state = found if isinstance(found, dict) else {}
     if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise ValueError(f"{path} holds no state dict: {way_out}")
+    for wrapper in ("module.", "_orig_mod."):
+        if all(str(name).startswith(wrapper) for name in state):
+            state = {name.removeprefix(wrapper): value for name, value in state.items()}
     return state
 
 
@@ -200,9 +210,8 @@ def _harmless() -> list[Any]:
     return [argparse.Namespace, np.dtype, *numbers, scalar, (scalar, "numpy.core.multiarray.scalar")]
 
 
-def _unwrapped(found: dict[str, Any]) -> dict[str, Any]:
-    while inner := next((found[name] for name in _STATES if isinstance(found.get(name), dict)), None):
-        found = inner
+def _plain_names(found: dict[str, Any]) -> dict[str, Any]:
+    """Without the parts of names that wrappers add, wherever they stand."""
     names = {name: ".".join(part for part in str(name).split(".") if part not in _WRAPPERS) for name in found}
     if len(set(names.values())) < len(names):  # these are parts of the network's own
         return found

@@ -147,8 +147,10 @@ def loss_parts(history: Any, names: dict[str, str]) -> Figure:
     for axis in axes.flat[len(names) :]:
         axis.axis("off")
     for axis, (name, title) in zip(axes.flat, names.items(), strict=False):
-        axis.plot(steps, [one[name] for one in history.parts], color=SERIES[0], linewidth=1, label="training")
-        if f"val_{name}" in history.epochs[-1]:
+        axis.plot(
+            steps, [one.get(name, np.nan) for one in history.parts], color=SERIES[0], linewidth=1, label="training"
+        )
+        if any(f"val_{name}" in epoch for epoch in history.epochs):
             values = history.column(f"val_{name}")
             axis.plot(ends, values, "o--", color=FOUND, markersize=4, label="held out")
         axis.set_title(title, fontsize=10)

@@ -43,6 +43,25 @@ def test_train_runs_a_notebook_with_its_parameters(monkeypatch, capsys):
     assert "is how 5 notebooks begin: name one" in capsys.readouterr().err
 
 
+def test_dashes_and_underscores_are_the_same(monkeypatch):
+    """As T-BLIP2's users type them; a value keeps what it has."""
+    ran = []
+    monkeypatch.setattr(running, "run", lambda *given: ran.append(given) or 0)
+    flags = ["eval_every", "eval_samples", "early_stopping_patience", "gradient_accumulation_steps"]
+    flags += ["max_test_samples", "batch_size", "max_clusters", "dbscan_min_samples"]
+    numbers = {**dict.fromkeys(flags, "8"), "aln_weight_itm": "0.5", "aln_weight_itc": "1.5"}
+    numbers |= {"eval_cider": "True", "eval_spice": "False", "checkpointing": "True"}
+    expected = {name.upper(): value for name, value in numbers.items()} | {"DATA_DIR": "my_own_data"}
+    for spelled in (str, lambda name: name.replace("_", "-")):
+        words = [word for name, value in numbers.items() for word in (f"--{spelled(name)}", value)]
+        assert main(["train", "05", *words, f"--{spelled('data_dir')}=my_own_data"]) == 0
+        _, given, _ = ran.pop()
+        assert given == expected
+    usual = {name: one.default for name, one in declared(select("05")[0]).items()}
+    assert (usual["EVAL_EVERY"], usual["EVAL_SAMPLES"], usual["EARLY_STOPPING_PATIENCE"]) == (1, 200, 5)
+    assert (usual["GRADIENT_ACCUMULATION_STEPS"], usual["CHECKPOINTING"], usual["MAX_TEST_SAMPLES"]) == (1, False, None)
+
+
 @pytest.mark.parametrize(
     ("arguments", "jobs"),
     [

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -234,7 +237,7 @@ def test_the_json_is_as_the_page_says(pictures):
 def test_the_training_script_leaves_what_the_page_says(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-    script, recipe, _ = (body for kind, body in FENCE.findall(page) if kind == "python")
+    script, recipe, *_ = (body for kind, body in FENCE.findall(page) if kind == "python")
     known: dict = {}
     for body in (script, recipe):
         exec(compile(body, "docs/training.md", "exec"), known)
@@ -243,3 +246,35 @@ def test_the_training_script_leaves_what_the_page_says(tmp_path, monkeypatch):
     left = {path.name for path in Path("run").iterdir() if not path.name.startswith(".")}
     assert {"history.json", "best.safetensors"} <= told & left
     assert all(re.sub(r"\d{8}", "00000040", name) in told for name in left)
+
+
+@pytest.mark.process
+def test_the_examples_of_t_blip2_run(tmp_path, monkeypatch):
+    """A loop, a data set, parts of one's own; what was saved comes back in a fresh process that imports the parts."""
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8").split("## T-BLIP2")[1].split("\n## ")[0]
+    loop, data, parts, built = (body for kind, body in FENCE.findall(page) if kind == "python")
+    known: dict = {}
+    exec(compile(loop, "docs/training.md", "exec"), known)
+    first = sum(known["loss"].parts.values()).item()
+    exec(compile(data, "docs/training.md", "exec"), known)
+    square = np.full((60, 80, 3), 128, np.uint8)
+    square[20:40, 30:50] = 220
+    said = known["model"].train()(square, np.full_like(square, 128), known["captions"][0])
+    assert set(said.parts) == {"lm", "itm", "itc", "words"}
+    assert first < 5, "at random it is 9 and more"
+    epochs = json.loads(Path("squares/history.json").read_text())["epochs"]
+    assert len([one["train_lm"] for one in epochs]) == 2
+    assert {"best.safetensors", "history.json", "model"} <= {path.name for path in Path("squares").iterdir()}
+    Path("my_parts.py").write_text(parts)
+    run = [sys.executable, "-c", built]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    load = "from whatchanged.models.tblip2 import EnhancedDiffBLIP2\nmodel = EnhancedDiffBLIP2.from_pretrained('own')"
+    for code, returned in (("import my_parts\n" + load, 0), (load, 1)):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == returned, done.stderr
+    assert "the detector 'quarters' is missing: import the module that calls register_detector" in done.stderr

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from whatchanged.files import user_path
+from whatchanged.models.base import BaseModel
 from whatchanged.models.tblip2_options import PROMPT
 
 if TYPE_CHECKING:
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
 def load_blip2(name: str, dtype: torch.dtype | None = None) -> tuple[Blip2ForConditionalGeneration, Blip2Processor]:
     """A BLIP-2 checkpoint in Hugging Face format and its processor, from a folder or, by its name, from the hub.
 
+    It knows where it came from, so a T-BLIP2 that is built on it is kept without its frozen weights.
+
     Parameters
     ----------
     name : as "Salesforce/blip2-opt-2.7b", or a folder.
-    dtype : of the weights; None is fp32.
+    dtype : of the weights, which are read straight into it; None is fp32. What a T-BLIP2 always trains, the Q-Former
+        with its queries and the projection, is fp32 all the same.
 
     Raises
     ------
@@ -31,13 +35,16 @@ def load_blip2(name: str, dtype: torch.dtype | None = None) -> tuple[Blip2ForCon
     """
     from transformers import Blip2ForConditionalGeneration, Blip2Processor
 
+    class Kept(Blip2ForConditionalGeneration):
+        _keep_in_fp32_modules_strict = {"query_tokens", "qformer", "language_projection"}
+
     place = str(user_path(name))
     try:
         processor = Blip2Processor.from_pretrained(place)
-        loaded: Any = Blip2ForConditionalGeneration.from_pretrained(
-            place, dtype=dtype or torch.float32, output_loading_info=True
-        )
+        loaded: Any = Kept.from_pretrained(place, dtype=dtype or torch.float32, output_loading_info=True)
         model, told = loaded
+        model.__class__ = Blip2ForConditionalGeneration  # as which it is saved
+        model.base = BaseModel.of(place)
     except Exception as error:  # what transformers raises depends on how the checkpoint is broken
         if Path(place).is_dir():
             reason = str(error).strip().partition("\n")[0]
@@ -55,6 +62,20 @@ def load_blip2(name: str, dtype: torch.dtype | None = None) -> tuple[Blip2ForCon
             " give that of a BLIP-2"
         )
     return model, processor
+
+
+def processor_of(blip2_model: Blip2ForConditionalGeneration) -> Blip2Processor:
+    """The processor that lies beside a checkpoint; ValueError where the model does not tell where it came from."""
+    from transformers import Blip2Processor
+
+    name = blip2_model.name_or_path
+    try:
+        if not name:
+            raise ValueError("it was not loaded from a checkpoint")
+        return Blip2Processor.from_pretrained(name)
+    except Exception as error:  # what transformers raises depends on what is there
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(f"there is no processor for this BLIP-2: give it as the second argument ({reason})") from error
 
 
 def small_blip2(

@@ -25,6 +25,8 @@ def flipped(batch: dict) -> dict:
     for name in ("before", "after", "map"):
         out[name] = batch[name].clone()
         out[name][over] = batch[name][over].flip(-2)
+    if "squares" not in batch:  # the detector looks for itself
+        return out
     side, over = batch["map"].shape[-1], (over[:, None] & batch["present"])[..., None]
     x1, y1, x2, y2 = batch["squares"].unbind(-1)
     out["squares"] = torch.where(over, torch.stack([x1, side - y2, x2, side - y1], -1), batch["squares"])
@@ -36,33 +38,47 @@ def flipped(batch: dict) -> dict:
 class CaptionLoss:
     """The model's losses as one, for a training loop.
 
+    A batch is what `prepare` gives, with "caption", a sentence each, and, if there is one, "meaning": numbers; pairs of
+    which the same captions are true share one. Without it those are alike whose captions are equal.
+
     Parameters
     ----------
-    lm, itm, words : weights.
-    itc : weight by epoch: pairs of (from this epoch on, weight), epochs counted from 0.
+    lm, words : weights.
+    itm : weight; None is the model's own `aln_weight_itm`, as it is at each step.
+    itc : weight by epoch: pairs of (from this epoch on, weight), epochs counted from 0; None is the model's own
+        `aln_weight_itc`, as it is at each step.
     """
 
     def __init__(
-        self, lm: float = 1.0, itm: float = 1.0, itc: Sequence[tuple[int, float]] = ITC_SCHEDULE, words: float = 1.0
+        self,
+        lm: float = 1.0,
+        itm: float | None = None,
+        itc: Sequence[tuple[int, float]] | None = None,
+        words: float = 1.0,
     ) -> None:
-        self.lm, self.itm, self.itc, self.words, self.epoch = lm, itm, tuple(itc), words, 0
+        self.lm, self.itm, self.itc, self.words, self.epoch = lm, itm, itc, words, 0
 
     def start_epoch(self, epoch: int) -> None:
         """Told by the loop before each epoch, counted from 0."""
         self.epoch = epoch
 
-    def weights(self) -> dict[str, float]:
+    def weights(self, model: Any) -> dict[str, float]:
         """Of each loss in the present epoch."""
-        itc = [weight for at, weight in self.itc if at <= self.epoch][-1]
-        return {"lm": self.lm, "itm": self.itm, "itc": itc, "words": self.words}
+        weights = model.loss_weights() | {"lm": self.lm, "words": self.words}
+        if self.itm is not None:
+            weights["itm"] = self.itm
+        if self.itc is not None:
+            weights["itc"] = [weight for at, weight in self.itc if at <= self.epoch][-1]
+        return weights
 
     def __call__(self, model: nn.Module, batch: dict) -> tuple[Tensor, None, dict[str, float]]:
-        meaning = batch["meaning"]
-        out = model(batch, captions=batch["caption"], return_loss=True, same=meaning[:, None] == meaning)
-        weights = self.weights()
+        meaning = batch.get("meaning")
+        same = None if meaning is None else meaning[:, None] == meaning
+        out = model(batch, captions=batch["caption"], return_loss=True, same=same)
+        heads: Any = getattr(model, "module", model)  # what several processes train lies in a wrapper
+        weights = self.weights(heads)
         loss = sum(weights[name] * value for name, value in out.parts.items())
         parts = {name: value.item() for name, value in out.parts.items()}
-        heads: Any = getattr(model, "module", model)  # what several processes train lies in a wrapper
         parts |= {"itm_accuracy": out.matched.itm_accuracy, "itc_recall": out.matched.recall}
         parts |= {"temperature": heads.temperature.item(), "itc_temperature": heads.matching.temperature.item()}
         return loss, None, parts

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 PRIORS = ("uniform", "learned")
-JOIN = " and "  # between the sentences of a caption
+JOIN = " and "  # between the sentences that it says of a pair
 
 
 class DDLA(nn.Module):
@@ -25,6 +25,8 @@ class DDLA(nn.Module):
     Parameters
     ----------
     tokenizer : of `transformers`, with bos, eos and pad tokens.
+    join : what stands between the sentences of a caption, where the captions have a grammar that says so. None: a
+        caption is one sentence, for in free text no word is sure to stand between two.
     prior : of a cluster, "uniform" or "learned" from its geometry (place, size, strength).
     dim : width of features, words and LSTM.
 
@@ -35,11 +37,11 @@ class DDLA(nn.Module):
 
     STRIDE = 8
 
-    def __init__(self, tokenizer: Any, *, prior: str = "uniform", dim: int = 128) -> None:
+    def __init__(self, tokenizer: Any, *, join: str | None = None, prior: str = "uniform", dim: int = 128) -> None:
         if prior not in PRIORS:
             raise ValueError(f"prior is {prior!r}: choose 'uniform' or 'learned'")
         super().__init__()
-        self.tokenizer, self.prior = tokenizer, prior
+        self.tokenizer, self.join, self.prior = tokenizer, join, prior
         layers: list[nn.Module] = []
         for inputs, outputs in ((3, 32), (32, 64), (64, dim)):
             layers += [
@@ -92,7 +94,11 @@ class DDLA(nn.Module):
         ):
             said[own].append((first if multi else first + second, text))
         ranked = [[text for _, text in sorted(own, key=lambda one: -one[0])] for own in said]
-        return [JOIN.join(dict.fromkeys(own)) if multi else own[0] for own in ranked]
+        return [(self.join or JOIN).join(dict.fromkeys(own)) if multi else own[0] for own in ranked]
+
+    def sentences(self, caption: str) -> list[str]:
+        """The sentences of a caption."""
+        return caption.split(self.join) if self.join else [caption]
 
     def _encode(self, batch: dict) -> tuple[Tensor, Tensor, Tensor]:
         """Features (n, cells, 2 dim); regions, bool (n, clusters, cells); log prior (n, clusters), -inf: none."""
@@ -177,8 +183,9 @@ class DDLA(nn.Module):
 
 
 def alignment_loss(model: nn.Module, batch: dict) -> tuple[Tensor, None]:
-    """The mean over sentences of -log p, for a training loop; a caption's sentences are joined by "and"."""
-    return -model(batch, [caption.split(JOIN) for caption in batch["caption"]]).mean(), None
+    """The mean over sentences of -log p, for a training loop."""
+    own: Any = getattr(model, "module", model)  # what several processes train lies in a wrapper
+    return -model(batch, [own.sentences(caption) for caption in batch["caption"]]).mean(), None
 
 
 def _every_second(side: int) -> Tensor:

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.torch import load_file
 
-from whatchanged.clusters import difference_mask
+from whatchanged.clusters import difference_mask, find_clusters
 from whatchanged.devices import device
 from whatchanged.files import user_path
+from whatchanged.models.parts import Locating
 from whatchanged.models.tblip2 import EnhancedDiffBLIP2
 from whatchanged.models.tblip2_options import OPTIONS
 from whatchanged.regions import Difference, Region
-from whatchanged.weights import BEST_WEIGHTS, CHECKPOINTS, whole_weights
+from whatchanged.weights import BEST_WEIGHTS, CHECKPOINTS, saved_state, whole_weights
 
 
 class Describer:
@@ -43,34 +43,54 @@ class Describer:
         return self.model.generate(batch, **self.options)[0]
 
     def difference(self, before: np.ndarray, after: np.ndarray) -> Difference:
-        """The clusters that the model reads, as regions of the picture before; the map as the model sees it."""
+        """The clusters that the model reads, as regions of the picture before; the map as the model sees it.
+
+        A detector of one's own has no clusters to show: then these are those of the map, by the model's options.
+        """
         values = self.model.prepare(before, after)["map"].numpy().astype(np.float32)
-        detector, grow = self.model.diff_detector, np.array(before.shape[1::-1]) / self.model.image_size
-        found = []
-        for cluster in detector.clusters(values):
-            x, y, width, height = np.rint(np.array(cluster.box).reshape(2, 2) * grow).astype(int).ravel().tolist()
-            area, strength = round(cluster.area * grow.prod()), float(values[cluster.mask].max() / 255)
-            found.append(Region(x, y, width, height, area, strength))
-        mask = difference_mask(values, threshold_percentile=detector.threshold_percentile)
+        percentile = self.model.options.threshold_percentile
+        mask = difference_mask(values, threshold_percentile=percentile)
+        found = clusters_in(self.model, values, before.shape)
         return Difference("T-BLIP2", 1 - float(values.mean()) / 255, found, values / 255, mask)
 
 
-def load_best_model(model: EnhancedDiffBLIP2, folder: str | Path = CHECKPOINTS) -> EnhancedDiffBLIP2:
+def clusters_in(model: EnhancedDiffBLIP2, values: np.ndarray, shape: tuple[int, ...]) -> list[Region]:
+    """The clusters of a difference map as regions of a picture, which may be wide or high where the map is square.
+
+    Parameters
+    ----------
+    values : float array (S, S), 0 to 255: "map" of the model's `prepare`.
+    shape : of the picture, (H, W) or (H, W, 3).
+    """
+    options, detector = model.options, model.diff_detector
+    how = {name: getattr(options, name) for name in ("max_clusters", "eps", "min_samples", "threshold_percentile")}
+    clusters = detector.clusters(values) if isinstance(detector, Locating) else find_clusters(values, **how)
+    found, grow = [], np.array(shape[1::-1]) / values.shape[::-1]
+    for cluster in clusters:
+        x, y, width, height = np.rint(np.array(cluster.box).reshape(2, 2) * grow).astype(int).ravel().tolist()
+        area, strength = round(cluster.area * grow.prod()), float(values[cluster.mask].max() / 255)
+        found.append(Region(x, y, width, height, area, strength))
+    return found
+
+
+def load_best_model(model: EnhancedDiffBLIP2, place: str | Path = CHECKPOINTS) -> EnhancedDiffBLIP2:
     """The model with the weights of its best epoch.
 
     Parameters
     ----------
     model : changed in place.
-    folder : that of the training, which keeps `best.safetensors` there; the default is the same as for training.
+    place : folder of the training, which keeps `best.safetensors` there; the default is the same as for training. Or a
+        file, as `torch.save({"model_state_dict": model.state_dict()}, file)` writes it.
 
     Raises
     ------
     ValueError
         There is no such file, it is damaged, or it holds the weights of another model.
     """
-    path = user_path(folder) / BEST_WEIGHTS
+    path = user_path(place)
+    path = path if path.is_file() else path / BEST_WEIGHTS
     if not path.is_file():
         raise ValueError(f"{path} does not exist: train with validation data and keep=Keeping() first")
     with whole_weights(path):
-        model.load_state_dict(load_file(path))
+        model.load_state_dict(saved_state(path))
     return model

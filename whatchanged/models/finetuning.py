@@ -15,6 +15,8 @@ ADAPTED = {"opt": ("q_proj", "v_proj"), "t5": ("q", "v")}  # the layers of the l
 def freeze(blip2: Blip2ForConditionalGeneration, *, vision: bool, lora: int, checkpointing: bool) -> None:
     """Choose what of a BLIP-2 is trained; all of it, unless told otherwise.
 
+    What is trained is fp32: in half precision small steps would be rounded away. What is frozen stays as it is.
+
     Parameters
     ----------
     blip2 : changed in place.
@@ -40,6 +42,9 @@ def freeze(blip2: Blip2ForConditionalGeneration, *, vision: bool, lora: int, che
         name = "activation_checkpointing_enable"  # before transformers 5: gradient_checkpointing_enable
         enable = getattr(text, name) if hasattr(text, name) else text.gradient_checkpointing_enable
         enable({"use_reentrant": False})
+    for weight in blip2.parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()
 
 
 def lora_targets(blip2: Blip2ForConditionalGeneration) -> list[str]:

@@ -64,7 +64,8 @@ def hard_negatives(similarity: Tensor, same: Tensor, draw: bool = True) -> tuple
     exists = ~same.all(dim=1)
     masked = similarity.detach().float().masked_fill(same, float("-inf"))
     masked = torch.where(exists[:, None], masked, torch.zeros_like(masked))
-    chosen = torch.multinomial(masked.softmax(dim=1), 1)[:, 0] if draw else masked.argmax(dim=1)
+    # Of NaN any is drawn: the loss is NaN, too, and the training loop says where. `multinomial` would end the process.
+    chosen = torch.multinomial(masked.softmax(dim=1).nan_to_num(1.0), 1)[:, 0] if draw else masked.argmax(dim=1)
     return chosen, exists
 
 

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_model, save_model
+from safetensors.torch import save_model
 from torch import Tensor, nn
 
 from whatchanged.files import user_path
 from whatchanged.images import resized
-from whatchanged.models.detector import Detected, DifferenceDetector
+from whatchanged.models.base import OnBase
+from whatchanged.models.blip2 import processor_of
+from whatchanged.models.detector import Detected
 from whatchanged.models.finetuning import freeze
 from whatchanged.models.language import LanguageModel
-from whatchanged.models.matching import MatchingHeads, encoder_layer, word_loss
-from whatchanged.models.tblip2_data import CaptionOutput, Prepared, Side, Visual, paired
+from whatchanged.models.matching import MatchingHeads, word_loss
+from whatchanged.models.parts import Locating, built_part, name_of_part
+from whatchanged.models.saved import WEIGHTS, load_saved, remember_base
+from whatchanged.models.tblip2_data import CaptionOutput, Loss, Prepared, Side, Visual, paired, pictures_of
 from whatchanged.models.tblip2_options import OPTIONS, TBLIP2Options
 from whatchanged.models.views import distance_map, encoded, faded_difference
 from whatchanged.tolerance import change_map
-from whatchanged.weights import whole_weights
 
 if TYPE_CHECKING:
     from transformers import Blip2ForConditionalGeneration, Blip2Processor
 
 
-class EnhancedDiffBLIP2(nn.Module):
+class EnhancedDiffBLIP2(OnBase):
     """BLIP-2 [1]_ that describes what changed between two pictures.
 
     The language model reads a visual prefix: what the Q-Former says of the pair (global tokens), what it says of the
@@ -39,9 +44,15 @@ class EnhancedDiffBLIP2(nn.Module):
 
     Parameters
     ----------
-    blip2_model : with a decoder (OPT) or an encoder and decoder (T5).
-    processor : its own.
+    blip2_model : with a decoder (OPT) or an encoder and decoder (T5). What of it is trained becomes fp32, the rest
+        stays in its precision. One of `load_blip2` knows where it came from, and is kept without its frozen weights.
+    processor : its own; None is the one that lies beside the checkpoint it was loaded from.
     options : how the rest is built; None is the default of each.
+
+    Attributes
+    ----------
+    aln_weight_itm, aln_weight_itc : how much both losses of alignment weigh, 1; they may be set at any time.
+    diff_detector, fusion_layer : a `Detector` and a `Fusion` of `models.parts`.
 
     References
     ----------
@@ -57,24 +68,21 @@ class EnhancedDiffBLIP2(nn.Module):
     def __init__(
         self,
         blip2_model: Blip2ForConditionalGeneration,
-        processor: Blip2Processor,
+        processor: Blip2Processor | None = None,
         options: TBLIP2Options | None = None,
     ) -> None:
         super().__init__()
         self.options = options = options or TBLIP2Options()
+        self.aln_weight_itm, self.aln_weight_itc = 1.0, 1.0
+        processor = processor or processor_of(blip2_model)
         self.blip2_model, self.processor = blip2_model, processor
         self.language = LanguageModel(blip2_model, processor.tokenizer)
         self.use_clusters = options.clusters
         dim = blip2_model.query_tokens.shape[2]
-        self.diff_detector = DifferenceDetector(
-            dim, options.max_clusters, options.eps, options.min_samples, options.threshold_percentile
-        )
+        self.diff_detector = built_part("detector", dim, options)
         self.kinds = nn.Parameter(torch.zeros(4, dim))  # before, after, difference, cluster
         self.absent = nn.Parameter(torch.randn(dim))
-        self.fusion_layer = encoder_layer(dim)
-        for last in (self.fusion_layer.self_attn.out_proj, self.fusion_layer.linear2):
-            nn.init.zeros_(last.weight)  # it begins by passing on what BLIP-2 was trained to give
-            nn.init.zeros_(last.bias)
+        self.fusion_layer = built_part("fusion", dim, options)
         self.log_temperature = nn.Parameter(torch.zeros(()))
         words = blip2_model.language_model.get_input_embeddings()
         self.matching = MatchingHeads(dim, words.embedding_dim, options.align_dim)
@@ -83,6 +91,7 @@ class EnhancedDiffBLIP2(nn.Module):
         self.register_buffer("mean", torch.tensor(processor.image_processor.image_mean).view(3, 1, 1), False)
         self.register_buffer("std", torch.tensor(processor.image_processor.image_std).view(3, 1, 1), False)
         freeze(blip2_model, vision=options.freeze_vision, lora=options.lora, checkpointing=options.checkpointing)
+        self.stand_on(getattr(blip2_model, "base", None), "blip2_model.")
 
     @property
     def image_size(self) -> int:
@@ -119,9 +128,10 @@ class EnhancedDiffBLIP2(nn.Module):
             on = self.log_temperature.device
             with torch.no_grad():
                 pair["features"] = torch.stack(self.encode_images(*(one[None].to(on) for one in pictures)), 1)[0].cpu()
-        if self.options.feature_weight == 0:
-            found = self.diff_detector.clusters(pair["map"].float().numpy())[:most]
-            pair |= {name: one[0] for name, one in self.diff_detector.table([found], pair["map"][None]).items()}
+        detector = self.diff_detector
+        if self.options.feature_weight == 0 and isinstance(detector, Locating):
+            found = detector.clusters(pair["map"].float().numpy())[:most]
+            pair |= {name: one[0] for name, one in detector.table([found], pair["map"][None]).items()}
         return pair
 
     def _batch(self, img1: Side | Prepared, img2: Side | None) -> Prepared:
@@ -136,14 +146,15 @@ class EnhancedDiffBLIP2(nn.Module):
 
     # From pictures to the prefix
 
-    def encode_images(self, img1: Tensor, img2: Tensor) -> tuple[Tensor, Tensor]:
-        """The image encoder's features of both: float tensors (n, 1 + patches, d), the class token first.
+    def encode_images(self, img1: Side, img2: Side) -> tuple[Tensor, Tensor]:
+        """The image encoder's features of both as they are, not aligned: float tensors (n, 1 + patches, d), the class
+        token first.
 
         Parameters
         ----------
-        img1, img2 : uint8 tensors (n, 3, S, S).
+        img1, img2 : as in `forward`; of another size than the encoder's they are resized.
         """
-        pixels = self._normalized(img1), self._normalized(img2)
+        pixels = self._normalized(self._sized(img1, "img1")), self._normalized(self._sized(img2, "img2"))
         return encoded(self.blip2_model, *pixels, together=self.options.streams == "one")
 
     def compute_difference_map(
@@ -195,12 +206,22 @@ class EnhancedDiffBLIP2(nn.Module):
             return first, second
         return self.encode_images(batch["before"], batch["after"])
 
+    def _sized(self, side: Side, name: str) -> Tensor:
+        """Pictures as the encoder sees them, before they are normalized: uint8 tensor (n, 3, S, S) on its device."""
+        wanted = (3, self.image_size, self.image_size)
+        if isinstance(side, Tensor) and side.dtype == torch.uint8 and side.ndim == 4 and side.shape[1:] == wanted:
+            return side
+        pictures = np.stack([resized(one, self.image_size) for one in pictures_of(side, name)])
+        return torch.from_numpy(pictures).movedim(-1, 1).to(self.log_temperature.device)
+
     def _normalized(self, pictures: Tensor) -> Tensor:
         return (pictures.float() / 255 - self.mean) / self.std
 
     def _detect(self, batch: dict[str, Tensor], values: Tensor) -> Detected:
-        located = {name: batch[name] for name in ("present", "squares", "geometry")} if "present" in batch else None
         pictures = (self._normalized(batch[side]) for side in ("before", "after"))
+        if not isinstance(self.diff_detector, Locating):
+            return self.diff_detector(values, *pictures)
+        located = {name: batch[name] for name in ("present", "squares", "geometry")} if "present" in batch else None
         return self.diff_detector(values, *pictures, located=located)
 
     def _queries(self, first: Tensor, second: Tensor) -> tuple[Tensor, ...]:
@@ -229,19 +250,20 @@ class EnhancedDiffBLIP2(nn.Module):
         self,
         img1: Side | Prepared,
         img2: Side | None = None,
-        captions: Sequence[str] | None = None,
-        return_loss: bool = False,
+        captions: Sequence[str] | str | None = None,
+        return_loss: bool | None = None,
         *,
         same: Tensor | None = None,
-    ) -> CaptionOutput:
-        """What the model says of pairs.
+    ) -> CaptionOutput | Loss:
+        """What the model says of pairs; in training, with captions, its loss.
 
         Parameters
         ----------
-        img1, img2 : uint8 arrays (H, W, 3), a sequence of each, or float tensors (n, 3, H, W), 0 to 1; or, in img1
-            alone, a batch of what `prepare` gave.
+        img1, img2 : arrays (H, W, 3), RGB, or tensors (3, H, W), uint8 or floats 0 to 1: one, a sequence, or a batch;
+            or, in img1 alone, a batch of what `prepare` gave.
         captions : what is true of each pair.
-        return_loss : compute the losses as well.
+        return_loss : whether to compute the losses, which then are in the output's `parts`. None: in training the
+            answer is a `Loss`, the sum of its parts by their weights, as for a loop of one's own; else there are none.
         same : bool tensor (n, n): which captions are as true of which other pair, and no negatives for it. None: equal
             words are.
         """
@@ -250,8 +272,12 @@ class EnhancedDiffBLIP2(nn.Module):
             if return_loss:
                 raise ValueError("return_loss needs captions: there is nothing to compare with")
             return CaptionOutput(visual, None, {}, None)
+        captions = [captions] if isinstance(captions, str) else captions
+        if len(captions) != len(visual.prefix):
+            raise ValueError(f"there are {len(captions)} captions of {len(visual.prefix)} pairs: give one of each")
         logits, labels = self.language.read(visual.prefix, self.options.prompt, captions)
-        if not return_loss:
+        alone = return_loss is None and self.training
+        if not (return_loss or alone):
             return CaptionOutput(visual, logits, {}, None)
         words = self.language.tokens(captions)
         if same is None:
@@ -262,7 +288,11 @@ class EnhancedDiffBLIP2(nn.Module):
         parts = {"lm": lm, "itm": matched.itm, "itc": matched.itc}
         if self.use_clusters:
             parts["words"] = self._nameable(visual.detected, words)
-        return CaptionOutput(visual, logits, parts, matched)
+        return Loss.of(parts, self.loss_weights()) if alone else CaptionOutput(visual, logits, parts, matched)
+
+    def loss_weights(self) -> dict[str, float]:
+        """How much each loss weighs at present."""
+        return {"lm": 1.0, "itm": self.aln_weight_itm, "itc": self.aln_weight_itc, "words": 1.0}
 
     def _nameable(self, detected: Detected, words: dict[str, Tensor]) -> Tensor:
         """How badly the clusters name the words of the captions, each cluster by itself: a number.
@@ -273,7 +303,7 @@ class EnhancedDiffBLIP2(nn.Module):
         logits = self.word_head(
             torch.cat([detected.tokens.flatten(1, 2), self.absent.expand(len(detected.tokens), 1, -1)], 1)
         )
-        present = F.pad(detected.present.repeat_interleave(2, dim=1), (0, 1), value=True)
+        present = F.pad(detected.present.repeat_interleave(detected.tokens.shape[2], dim=1), (0, 1), value=True)
         said = torch.zeros(len(logits), logits.shape[2], device=logits.device)
         said = said.scatter_add(1, words["input_ids"], words["attention_mask"].to(said.dtype)).clamp(max=1)
         return word_loss(logits.float(), present, said)
@@ -309,28 +339,54 @@ class EnhancedDiffBLIP2(nn.Module):
             self.blip2_model.vision_model.eval()
         return self
 
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write all weights (safetensors), the configuration, the options and the processor; the options last, which
-        make the folder whole.
+    def save_pretrained(self, folder: str | Path, *, whole: bool = False) -> Path:
+        """Write what is trained (safetensors), the name and hash of the base model, the configuration, the options and
+        the processor; the options last, which make the folder whole.
+
+        Parameters
+        ----------
+        folder : made where there is none.
+        whole : write the base model's frozen weights as well. A model without a base is always written so.
+
+        Raises
+        ------
+        ValueError
+            The detector or the fusion layer has no name by which it would come back.
         """
+        dim = self.kinds.shape[1]
+        detector = name_of_part("detector", self.diff_detector, dim, self.options)
+        fusion = name_of_part("fusion", self.fusion_layer, dim, self.options)
         folder = user_path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / OPTIONS).unlink(missing_ok=True)
-        save_model(self, str(folder / "model.safetensors"))
+        base, self.base = self.base, None if whole else self.base
+        try:
+            save_model(self, str(folder / f"{WEIGHTS}.part"))
+            os.replace(folder / f"{WEIGHTS}.part", folder / WEIGHTS)
+            remember_base(folder, self.base, self.blip2_model)
+        finally:
+            self.base = base
         self.blip2_model.config.save_pretrained(folder)
         self.processor.save_pretrained(folder)
-        self.options.save(folder)
+        replace(self.options, detector=detector, fusion=fusion).save(folder)
         return folder
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> EnhancedDiffBLIP2:
-        """The model that `save_pretrained` wrote, in evaluation mode on the CPU."""
-        from transformers import Blip2Config, Blip2ForConditionalGeneration, Blip2Processor
+    def from_pretrained(
+        cls, folder: str | Path, *, base: str | Path | None = None, dtype: torch.dtype | None = None
+    ) -> EnhancedDiffBLIP2:
+        """The model that `save_pretrained` wrote, in evaluation mode on the CPU.
 
-        folder = user_path(folder)
-        options = TBLIP2Options.load(folder)
-        blip2 = Blip2ForConditionalGeneration(Blip2Config.from_pretrained(folder))
-        model = cls(blip2, Blip2Processor.from_pretrained(folder), options)
-        with whole_weights(folder / "model.safetensors"):
-            load_model(model, folder / "model.safetensors")
-        return model.eval()
+        Parameters
+        ----------
+        folder : of the model.
+        base : where the base model lies now, a folder or its name on the hub; None is where it lay.
+        dtype : of what is frozen; None is the precision that it was saved in.
+
+        Raises
+        ------
+        ValueError
+            There is no whole model, its base model is not there or is another one, or a detector or fusion layer of
+            one's own is not registered.
+        """
+        return load_saved(cls, user_path(folder), base, dtype).eval()

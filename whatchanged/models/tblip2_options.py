@@ -10,6 +10,7 @@ from whatchanged.files import read_json, write_json
 STREAMS = ("two", "one")
 PROMPT = "Diff: "
 OPTIONS = "options.json"
+CLUSTERS, ATTENTION = "clusters", "attention"  # the course's own detector and fusion layer
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class TBLIP2Options:
     checkpointing : compute the language model's activations twice instead of keeping them.
     align_dim : width of the heads that tie pairs to captions, a multiple of 32.
     prompt : the words before the caption.
+    detector, fusion : names of `models.parts`: the course's own, or one's own that are registered.
 
     Raises
     ------
@@ -46,6 +48,8 @@ class TBLIP2Options:
     checkpointing: bool = False
     align_dim: int = 256
     prompt: str = PROMPT
+    detector: str = CLUSTERS
+    fusion: str = ATTENTION
 
     def __post_init__(self) -> None:
         if self.streams not in STREAMS:
@@ -54,8 +58,9 @@ class TBLIP2Options:
             raise ValueError(f"feature_weight is {self.feature_weight}: give 0 (pixels only) to 1 (features only)")
 
     def save(self, folder: Path) -> None:
-        """Write `options.json` into a model's folder."""
-        write_json(folder / OPTIONS, asdict(self))
+        """Write `options.json` into a model's folder; parts are named there only where they are one's own."""
+        own = {"detector": CLUSTERS, "fusion": ATTENTION}
+        write_json(folder / OPTIONS, {name: one for name, one in asdict(self).items() if own.get(name) != one})
 
     @classmethod
     def load(cls, folder: Path) -> TBLIP2Options:

@@ -146,8 +146,7 @@ class Trainer:
             due = store.due(state, self.feed.steps)
             if due or len(self.unread) == PARTS_EVERY or state.step == self.feed.steps:
                 self.read(state)
-                told = f"epoch {state.epoch + 1}, loss {state.history.step_loss[-1]:.3f}"
-                bar.set_postfix_str(told, refresh=False)
+                bar.set_postfix_str(f"epoch {state.epoch + 1}, {state.history.told()}", refresh=False)
             if due:
                 store.save(state)
 
@@ -211,10 +210,24 @@ class Trainer:
         values = {f"train_{name}": sum(sums[name] for sums, _ in counted) / seen for name in state.sums}
         if validation is not None:
             values |= self.validate(validation, batch_size, state.epoch + 1)
+        if self.recipe.evaluate is not None:
+            values |= self.evaluate(state.epoch + 1)
         state.finish_epoch(values)
         if self.rates is not None and not self.by_step:
             plateau = isinstance(self.rates, torch.optim.lr_scheduler.ReduceLROnPlateau)
             self.rates.step(*[values["val_loss" if validation is not None else "train_loss"]] * plateau)
+
+    @torch.no_grad()
+    def evaluate(self, epoch: int) -> dict[str, float]:
+        """What the recipe's own look at the model says after an epoch; whatever it draws at random, training does not
+        notice.
+        """
+        self.model.eval()
+        found: list[Any] = [{}]
+        if self.accelerator.is_main_process and self.recipe.evaluate is not None:
+            with torch.random.fork_rng():
+                found = [self.recipe.evaluate(self.accelerator.unwrap_model(self.model), epoch)]
+        return {f"val_{name}": value for name, value in broadcast_object_list(found)[0].items()}
 
     @torch.no_grad()
     def validate(self, dataset: Any, batch_size: int, epoch: int) -> dict[str, float]:

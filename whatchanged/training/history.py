@@ -40,8 +40,15 @@ class History:
     stopped_early: bool = False
 
     def column(self, name: str) -> list[float]:
-        """One value of each epoch, as "val_accuracy"."""
-        return [epoch[name] for epoch in self.epochs]
+        """One value of each epoch, as "val_accuracy"; NaN after those that have none, KeyError where none has."""
+        if self.epochs and not any(name in epoch for epoch in self.epochs):
+            raise KeyError(name)
+        return [epoch.get(name, math.nan) for epoch in self.epochs]
+
+    def told(self) -> str:
+        """The last loss, and what it is made of, as noted last: four parts at most, for a line."""
+        parts = list(self.parts[-1].items())[1:5] if self.parts else []
+        return f"loss {self.step_loss[-1]:.3f}" + "".join(f", {name} {value:.3f}" for name, value in parts)
 
     def add_step(self, loss: float, learning_rate: float, parts: dict[str, float]) -> None:
         """Note what a step was; its parts only every `PARTS_EVERY` steps."""

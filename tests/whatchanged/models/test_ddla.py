@@ -84,7 +84,7 @@ def test_padding_and_neighbors_change_nothing(tokenizer):
 def test_it_learns_which_cluster_a_sentence_is_about(tokenizer):
     """Red patches are stars, blue ones rings; which sentence belongs to which patch is never told."""
     torch.manual_seed(0)
-    model = DDLA(tokenizer, dim=32)
+    model = DDLA(tokenizer, join=" and ", dim=32)
     red, blue = (255, 0, 0), (0, 0, 255)
     sayings = {red: "a star was added", blue: "the ring moved"}
     generator = torch.Generator().manual_seed(0)
@@ -110,6 +110,19 @@ def test_it_learns_which_cluster_a_sentence_is_about(tokenizer):
     assert sum(right) >= 38
     single = model.generate(pairs, multi=False)
     assert all(text in {sayings[color] for color in own} for text, own in zip(single, colors, strict=True))
+
+
+def test_a_caption_is_one_sentence_unless_its_grammar_says_otherwise(tokenizer):
+    """In free text "and" stands between anything: "the man and the woman near the red car are gone"."""
+    free, made = DDLA(tokenizer, dim=16).eval(), DDLA(tokenizer, join=" and ", dim=16).eval()
+    made.load_state_dict(free.state_dict())
+    caption = "the ring and a star moved"
+    assert free.sentences(caption) == [caption]
+    assert made.sentences(caption) == ["the ring", "a star moved"]
+    one = batch([[(0.2, 0.2), (0.7, 0.7)]])
+    for model in (free, made):
+        loss, _ = ddla.alignment_loss(model, one | {"caption": [caption]})
+        assert loss.item() == pytest.approx(-model(one, [model.sentences(caption)]).mean().item(), rel=1e-6)
 
 
 def test_an_unknown_prior_is_named(tokenizer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cv2
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -12,7 +13,7 @@ from helpers import scenes
 from helpers.captioned import PreparedPairs
 from whatchanged import training
 from whatchanged.models.caption_loss import CaptionLoss
-from whatchanged.models.describer import Describer, load_best_model
+from whatchanged.models.describer import Describer, clusters_in, load_best_model
 
 
 def test_a_describer_reads_the_strongest_clusters(pairs, tmp_path):
@@ -64,3 +65,22 @@ def test_the_best_weights_are_found_where_a_training_keeps_them(pairs, tmp_path,
     assert load_best_model(other) is other
     weights = other.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items()), "of the only epoch"
+
+
+def overlap(first, second):
+    """Intersection over union of two boxes (x, y, width, height)."""
+    (x, y, w, h), (a, b, c, d) = first, second
+    shared = max(0, min(x + w, a + c) - max(x, a)) * max(0, min(y + h, b + d) - max(y, b))
+    return shared / (w * h + c * d - shared)
+
+
+def test_boxes_lie_where_something_changed_in_a_wide_picture(pairs):
+    """320 x 180: each direction has its own scale, as the model sees a square."""
+    model = small(pairs)
+    before = np.random.default_rng(0).integers(90, 130, (180, 320, 3)).astype(np.uint8)
+    before = cv2.GaussianBlur(before, (0, 0), 8)
+    after = before.copy()
+    after[60:120, 220:300] = (200, 30, 30)
+    values = model.prepare(before, after)["map"].float().numpy()
+    (found,) = clusters_in(model, values, before.shape)
+    assert overlap((found.x, found.y, found.width, found.height), (220, 60, 80, 60)) > 0.6

@@ -142,3 +142,15 @@ def test_word_loss_is_finite_where_it_is_sure():
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(sure.grad).all()
+
+
+def test_similarities_that_are_no_numbers_end_in_a_loss_that_says_so():
+    """`multinomial` of NaN would end the process on a GPU, before the loop could name the step."""
+    similarity = torch.full((3, 3), float("nan"))
+    chosen, exists = hard_negatives(similarity, torch.eye(3, dtype=torch.bool))
+    assert exists.all()
+    assert ((chosen >= 0) & (chosen < 3)).all()
+    heads = MatchingHeads(8, 8, 32).train()
+    present = torch.ones(3, 4, dtype=torch.bool)
+    out = heads(torch.full((3, 5, 8), float("nan")), torch.randn(3, 4, 8), present, torch.eye(3, dtype=torch.bool))
+    assert torch.isnan(out.itc)
