@@ -1,0 +1,111 @@
+"""Work that one button begins and another one ends at once."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from typing import Any
+
+import gradio as gr
+
+_LOOK = 0.1  # seconds between two looks whether the work was stopped
+
+
+class Waiting(ValueError):
+    """What the work needs was not put in yet."""
+
+
+def session_of(request: gr.Request) -> str:
+    """Whose request it is."""
+    return request.session_hash or ""
+
+
+def status_html(text: str, role: str = "status") -> str:
+    """A status, as HTML."""
+    return f'<p role="{role}">{html.escape(text)}</p>'
+
+
+def run_work(
+    start: gr.Button, stop: gr.Button, work: Callable, inputs: list, outputs: list, again: Sequence[Callable] = ()
+) -> None:
+    """Work begins with one button and ends with the other, which can be pressed only meanwhile.
+
+    The work goes through its steps in a thread of its own, so that the page answers at once when it is stopped; the
+    step in which it is then still ends unseen. Of two pieces of work that one visitor began, the later one is shown.
+    What a user can do something about is told in the status, the first of the outputs.
+
+    Parameters
+    ----------
+    work : a generator function, of updates by component.
+    again : other events on which it begins; silently not, where it is still `Waiting` for something.
+    """
+    status = outputs[0]
+    runs: dict[str, Event] = {}  # of each session: set when its work is to end
+
+    def told(quiet: bool, *arguments: Any) -> Iterator[Any]:
+        own = next(session_of(one) for one in arguments if isinstance(one, gr.Request))
+        if own in runs:
+            runs[own].set()
+        ended = runs[own] = Event()
+        steps: SimpleQueue[Any] = SimpleQueue()
+        Thread(target=_go_through, args=(work, arguments, ended, steps), daemon=True).start()
+        done = {stop: gr.update(interactive=False)}
+        try:
+            yield {stop: gr.update(interactive=True)}
+            while (step := _next(steps, ended)) is not None:
+                yield step
+            yield done | ({status: status_html("Stopped.")} if ended.is_set() else {}) if runs[own] is ended else {}
+        except Waiting as error:
+            yield done if quiet else done | {status: status_html(str(error), "alert")}
+        except (ValueError, OSError) as error:
+            yield done | {status: status_html(str(error), "alert")}
+        finally:  # also where gradio closes the generator
+            ended.set()
+            if runs.get(own) is ended:  # not that of work begun since
+                del runs[own]
+
+    def stopped(request: gr.Request) -> None:
+        if ended := runs.get(session_of(request)):
+            ended.set()
+
+    @wraps(work)
+    def asked(*arguments: Any) -> Iterator[Any]:
+        yield from told(False, *arguments)
+
+    @wraps(work)
+    def asked_again(*arguments: Any) -> Iterator[Any]:
+        yield from told(True, *arguments)
+
+    how: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last"}
+    start.click(asked, inputs, [*outputs, stop], **how)
+    for event in again:
+        event(asked_again, inputs, [*outputs, stop], **how)
+    stop.click(stopped, None, None, queue=False, show_progress="hidden")
+
+
+def _go_through(work: Callable, arguments: tuple, ended: Event, steps: SimpleQueue[Any]) -> None:
+    """Put the steps of the work into a queue, then None or the error that ended it."""
+    try:
+        for step in work(*arguments):
+            if ended.is_set():
+                return
+            steps.put(step)
+        steps.put(None)
+    except Exception as error:  # it is raised where it can be told
+        steps.put(error)
+
+
+def _next(steps: SimpleQueue[Any], ended: Event) -> Any:
+    """The next step; None where there is no more, or where the work was stopped."""
+    while not ended.is_set():
+        try:
+            step = steps.get(timeout=_LOOK)
+        except Empty:
+            continue
+        if isinstance(step, Exception):
+            raise step
+        return step
+    return None
