@@ -94,7 +94,7 @@ def _changed_in_words(record: dict[str, Any]) -> str | None:
 
 def _percent(share: float) -> str:
     """To two places, and no 1e+02 of nearly all."""
-    return f"{100 * share:.{2 if share < 0.095 else 3}g} %"
+    return f"{100 * share:.{2 if share < 0.995 else 3}g} %"
 
 
 def verdict(record: dict[str, Any]) -> str:

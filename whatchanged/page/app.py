@@ -24,8 +24,8 @@ MAX_FILE = "100mb"
 KEPT = 3600  # seconds after which the files of a page that was left open go
 HERE = Path(__file__).parent
 TITLE = "# What changed between these two pictures?"
-INTRODUCTION = """Put in a picture and a later one of the same place. They stay on the computer that serves this page, and are deleted
-when you close it."""
+INTRODUCTION = """Put in a picture and a later one of the same place. They stay on the computer that serves this
+page, and are deleted when you close it."""
 _HEIGHT = 900  # of the frame in a notebook
 _FIELDS = 900  # pixels above the result, and below it the list of regions
 

@@ -156,7 +156,7 @@ def totals(rows: Sequence[Row]) -> str:
     )
 
 
-def results(rows: Sequence[Row], folder: Path) -> tuple[str, str, str]:
+def results(rows: Sequence[Row], folder: Path) -> tuple[Path, Path, Path]:
     """JSON, CSV, and a zip of the report over all with its pages, which lie in `folder`; all of them whole."""
     records = [row.record for row in rows]
     table = io.StringIO()
@@ -175,7 +175,7 @@ def results(rows: Sequence[Row], folder: Path) -> tuple[str, str, str]:
         for path in sorted((folder / "pages").iterdir()):
             archive.write(path, f"pages/{path.name}")
     return (
-        str(write_json(folder / "differences.json", records)),
-        str(write_whole(folder / "differences.csv", table.getvalue().encode())),
-        str(write_whole(folder / "report.zip", packed.getvalue())),
+        write_json(folder / "differences.json", records),
+        write_whole(folder / "differences.csv", table.getvalue().encode()),
+        write_whole(folder / "report.zip", packed.getvalue()),
     )

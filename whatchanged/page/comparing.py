@@ -175,7 +175,8 @@ def believed(said: str, regions: int) -> tuple[str, str]:
     A change from something to the same, as "the red disk is now a red disk", is none, and is left out. With regions
     nothing may be "the same", and without any nothing else may be said.
     """
-    parts = [part for part in re.split(r"\s+and\s+(?=(?:the|an?|there)\b)", said.strip(" .")) if not _is_empty(part)]
+    parts = re.split(r"\s+and\s+(?=(?:the|an?|there)\b)", said.strip(" ."))
+    parts = [part for part in parts if part and not _is_empty(part)]
     if parts and all(bool(_NOTHING.search(part)) == (regions == 0) for part in parts):
         return " and ".join(parts), ""
     shown = "differences" if regions else "none"

@@ -62,15 +62,15 @@ def defects(models: Models, sessions: Sessions, walls: list[str]) -> None:
         # scaled by how sure it is: where nothing was found, nothing glows
         shown = drawing.overlay(one, heat, highest=float(heat.max()) / max(probabilities[defect], 0.05) or 1.0)
         folder = sessions.folder(session_of(request))
-        path = str(write_image(folder / "evidence.png", shown))
+        path = write_image(folder / "evidence.png", shown)
         record = {"picture": Path(given).name, "answer": likely, "probabilities": probabilities}
         label = f"Where it saw “{defect}”" if likely == defect else f"What comes closest to “{defect}”, and is not"
         yield {
             status: status_html(f"The answer is “{likely}”, {probabilities[likely]:.0%} sure."),
             answer: probabilities,
-            evidence: gr.update(value=path, label=label),
+            evidence: gr.update(value=str(path), label=label),
             buttons[0]: ready(path),
-            buttons[1]: ready(str(write_json(folder / "answer.json", record))),
+            buttons[1]: ready(write_json(folder / "answer.json", record)),
         }
 
     run_work(start, stop, work, [picture], [status, *cleared])

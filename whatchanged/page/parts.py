@@ -103,9 +103,9 @@ def waiting() -> Any:
     return gr.update(value=None, interactive=False)
 
 
-def ready(path: str) -> Any:
+def ready(path: Path) -> Any:
     """What it becomes when there is one."""
-    return gr.update(value=path, interactive=True)
+    return gr.update(value=str(path), interactive=True)
 
 
 def settings_controls() -> list[Any]:

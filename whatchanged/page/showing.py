@@ -55,13 +55,13 @@ def report(title: str, seen: Seen, names: dict[str, Any], settings: Settings, in
     return report_page(title, seen.pages, known | seen.record, index=index, size=settings.size)
 
 
-def written(before: str, after: str, seen: Seen, settings: Settings, folder: Path) -> tuple[str, str, str]:
+def written(before: str, after: str, seen: Seen, settings: Settings, folder: Path) -> tuple[Path, Path, Path]:
     """The picture with boxes, the record as JSON and the report, as files in a folder."""
     names = {"before": Path(before).name, "after": Path(after).name}
     drawn = [draw_regions(page.before, page.after, found) for page, found in seen.pages]
     title = " and ".join(dict.fromkeys(names.values()))
     return (
-        str(write_image(folder / "changes.png", below_each_other(drawn))),
-        str(write_json(folder / "changes.json", names | seen.record)),
-        str(write_whole(folder / "changes.html", report(title, seen, names, settings).encode())),
+        write_image(folder / "changes.png", below_each_other(drawn)),
+        write_json(folder / "changes.json", names | seen.record),
+        write_whole(folder / "changes.html", report(title, seen, names, settings).encode()),
     )

@@ -51,7 +51,7 @@ def two_pictures(
     controls = settings_controls()
     start, stop = start_and_stop("Compare")
     status = status_line("pair")
-    words = gr.HTML("", elem_classes="words-line")
+    words = gr.HTML("", elem_id="pair-words", elem_classes="words-line")
     view = view_field("pair")
     with gr.Row(elem_classes="tight"):
         buttons = [download(f"Download {what}") for what in ("the picture", "JSON", "the report")]
@@ -87,13 +87,8 @@ def two_pictures(
     swapped = swap.click(None, [before, after], [after, before], js="(before, after) => [before, after]")
     ignored = view.select(_ignored, controls[-1], controls[-1], show_progress="hidden", queue=False)
     *clicked, places = controls
-    again = [swapped.then, ignored.then, places.submit, *(_settled(one) for one in clicked)]
+    again = [swapped.then, ignored.then, places.submit, *(one.input for one in clicked)]
     run_work(start, stop, work, [before, after, *controls], [status, *cleared], [*again, *([load] if given else [])])
-
-
-def _settled(control: Any) -> Callable:
-    """The event that tells that a setting was chosen."""
-    return control.release if isinstance(control, gr.Slider) else control.input
 
 
 def _ignored(event: gr.EventData, places: str) -> str:
