@@ -86,7 +86,7 @@ def launch(
         quiet=True,
         height=_height(given),
     )
-    print(f"The page is at {page.local_url}; Ctrl-C stops it." if block else f"The page is at {page.local_url}")
+    print(f"The page is at {page.share_url or page.local_url}{'; Ctrl-C stops it' if block else ''}")
     if block:
         sys.stdout.flush()  # the address, where a program reads it
         try:

@@ -49,6 +49,7 @@ def defects(models: Models, sessions: Sessions, walls: list[str]) -> None:
             None,
             [picture, status, *cleared],
             show_progress="hidden",
+            queue=False,
         )
 
     def work(given, request: gr.Request):
@@ -73,4 +74,5 @@ def defects(models: Models, sessions: Sessions, walls: list[str]) -> None:
             buttons[1]: ready(write_json(folder / "answer.json", record)),
         }
 
-    run_work(start, stop, work, [picture], [status, *cleared])
+    ends = [picture.upload, picture.clear, *(button.click for button in begin)]
+    run_work(start, stop, work, [picture], [status, *cleared], ends=ends)

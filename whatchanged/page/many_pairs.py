@@ -85,7 +85,7 @@ def many_pairs(models: Models, sessions: Sessions) -> None:
         }
 
     inputs = [files, pairing, first, second, *controls]
-    run_work(start, stop, work, inputs, [status, *cleared])
+    run_work(start, stop, work, inputs, [status, *cleared], ends=[files.upload, files.clear])
 
     def look(known: tuple[dict[str, tuple[Path, ...]], Settings] | None, event: gr.EventData) -> dict[Any, Any]:
         found, settings = known or ({}, Settings())

@@ -26,7 +26,8 @@ def status(seen: Seen, settings: Settings) -> str:
     told = [verdict(seen.record)]
     if seen.shown < seen.count:
         each = " of each page" if len(seen.pages) > 1 else ""
-        told.append(f"The {min(seen.shown, settings.most)} strongest{each} are shown; JSON has all.")
+        most = f"{settings.most} strongest{each} are" if settings.most > 1 else f"strongest{each} is"
+        told.append(f"The {most} shown; JSON has all.")
     pages = seen.record.get("pages", 1)
     if differ := len({one["page"] for one in seen.record["regions"]}):
         if len(seen.pages) < differ:

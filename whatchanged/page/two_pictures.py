@@ -64,6 +64,7 @@ def two_pictures(
             None,
             [before, after, status, *cleared],
             show_progress="hidden",
+            queue=False,
         )
 
     def work(first, second, method, align, kind, size, sensitivity, most, ignore, request: gr.Request):
@@ -87,14 +88,15 @@ def two_pictures(
     swapped = swap.click(None, [before, after], [after, before], js="(before, after) => [before, after]")
     ignored = view.select(_ignored, controls[-1], controls[-1], show_progress="hidden", queue=False)
     *clicked, places = controls
-    again = [swapped.then, ignored.then, places.submit, *(one.input for one in clicked)]
-    run_work(start, stop, work, [before, after, *controls], [status, *cleared], [*again, *([load] if given else [])])
+    again = [swapped.then, ignored.then, places.submit, *(one.input for one in clicked), *([load] if given else [])]
+    ends = [before.upload, before.clear, after.upload, after.clear, *(button.click for button in begin)]
+    run_work(start, stop, work, [before, after, *controls], [status, *cleared], again, ends)
 
 
-def _ignored(event: gr.EventData, places: str) -> str:
+def _ignored(event: gr.EventData, places: str | None) -> str:
     """The places that are not compared, and one more that was drawn."""
     box = ", ".join(str(int(one)) for one in event._data["box"])
-    return "\n".join(filter(None, (places.strip(), box)))
+    return "\n".join(filter(None, ((places or "").strip(), box)))
 
 
 def _said(what: str, more: str = "") -> str:

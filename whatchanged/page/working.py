@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import wraps
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
@@ -28,8 +29,22 @@ def status_html(text: str, role: str = "status") -> str:
     return f'<p role="{role}">{html.escape(text)}</p>'
 
 
+@dataclass(eq=False)
+class _Run:
+    """One piece of work: set when it is to end, and what is said then."""
+
+    ended: Event = field(default_factory=Event)
+    said: str = ""
+
+
 def run_work(
-    start: gr.Button, stop: gr.Button, work: Callable, inputs: list, outputs: list, again: Sequence[Callable] = ()
+    start: gr.Button,
+    stop: gr.Button,
+    work: Callable,
+    inputs: list,
+    outputs: list,
+    again: Sequence[Callable] = (),
+    ends: Sequence[Callable] = (),
 ) -> None:
     """Work begins with one button and ends with the other, which can be pressed only meanwhile.
 
@@ -41,35 +56,41 @@ def run_work(
     ----------
     work : a generator function, of updates by component.
     again : other events on which it begins; silently not, where it is still `Waiting` for something.
+    ends : other events on which it ends, as it would tell of what is no longer there.
     """
     status = outputs[0]
-    runs: dict[str, Event] = {}  # of each session: set when its work is to end
+    runs: dict[str, _Run] = {}  # of each session
 
     def told(quiet: bool, *arguments: Any) -> Iterator[Any]:
         own = next(session_of(one) for one in arguments if isinstance(one, gr.Request))
         if own in runs:
-            runs[own].set()
-        ended = runs[own] = Event()
+            runs[own].ended.set()
+        run = runs[own] = _Run()
         steps: SimpleQueue[Any] = SimpleQueue()
-        Thread(target=_go_through, args=(work, arguments, ended, steps), daemon=True).start()
+        Thread(target=_go_through, args=(work, arguments, run.ended, steps), daemon=True).start()
         done = {stop: gr.update(interactive=False)}
         try:
             yield {stop: gr.update(interactive=True)}
-            while (step := _next(steps, ended)) is not None:
+            while (step := _next(steps, run.ended)) is not None:
                 yield step
-            yield done | ({status: status_html("Stopped.")} if ended.is_set() else {}) if runs[own] is ended else {}
+            if runs.get(own) is run:
+                yield done | ({status: status_html(run.said)} if run.said else {})
         except Waiting as error:
             yield done if quiet else done | {status: status_html(str(error), "alert")}
         except (ValueError, OSError) as error:
             yield done | {status: status_html(str(error), "alert")}
         finally:  # also where gradio closes the generator
-            ended.set()
-            if runs.get(own) is ended:  # not that of work begun since
+            run.ended.set()
+            if runs.get(own) is run:  # not that of work begun since
                 del runs[own]
 
-    def stopped(request: gr.Request) -> None:
-        if ended := runs.get(session_of(request)):
-            ended.set()
+    def end(said: str) -> Callable:
+        def ended(request: gr.Request) -> None:
+            if run := runs.get(session_of(request)):
+                run.said = said
+                run.ended.set()
+
+        return ended
 
     @wraps(work)
     def asked(*arguments: Any) -> Iterator[Any]:
@@ -83,7 +104,9 @@ def run_work(
     start.click(asked, inputs, [*outputs, stop], **how)
     for event in again:
         event(asked_again, inputs, [*outputs, stop], **how)
-    stop.click(stopped, None, None, queue=False, show_progress="hidden")
+    stop.click(end("Stopped."), None, None, queue=False, show_progress="hidden")
+    for event in ends:
+        event(end(""), None, None, queue=False, show_progress="hidden")
 
 
 def _go_through(work: Callable, arguments: tuple, ended: Event, steps: SimpleQueue[Any]) -> None:

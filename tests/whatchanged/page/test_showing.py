@@ -77,7 +77,7 @@ def test_pages_are_told(seen_of):
     assert re.findall(r"Page \d: [^<]+", showing.view(seen, Settings())) == ["Page 2: 2 regions", "Page 3: 2 regions"]
     many = seen_of([plain] * 15, [plain, *[marked] * 14], Settings(most=1))
     assert showing.status(many, Settings(most=1)) == (
-        "28 regions differ: 28 added. The 1 strongest of each page are shown; JSON has all."
+        "28 regions differ: 28 added. The strongest of each page is shown; JSON has all."
         " 14 of 15 pages differ; the first 12 of those are shown."
     )
 
