@@ -74,5 +74,4 @@ def defects(models: Models, sessions: Sessions, walls: list[str]) -> None:
             buttons[1]: ready(write_json(folder / "answer.json", record)),
         }
 
-    ends = [picture.upload, picture.clear, *(button.click for button in begin)]
-    run_work(start, stop, work, [picture], [status, *cleared], ends=ends)
+    run_work(start, stop, work, [picture], [status, *cleared], ends=[picture.change])

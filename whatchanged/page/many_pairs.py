@@ -11,6 +11,7 @@ from whatchanged.listing import ARCHIVES
 from whatchanged.page import batch, showing
 from whatchanged.page.comparing import Models, Settings, see
 from whatchanged.page.parts import (
+    clear_at,
     download,
     ready,
     settings_controls,
@@ -48,15 +49,14 @@ def many_pairs(models: Models, sessions: Sessions) -> None:
     done = gr.State()
     chosen = gr.HTML("", elem_classes="words-line", elem_id="one-status")
     view = view_field("one")
-    cleared: dict[Any, Any] = {listed: "", view: "", chosen: "", done: None} | dict.fromkeys(buttons, waiting())
+    cleared: dict[Any, Any] = {listed: "", view: "", chosen: ""} | dict.fromkeys(buttons, waiting())
 
-    def put_in(given: list[str] | None, request: gr.Request) -> dict[Any, Any]:
+    def put_in(given: list[str] | None, request: gr.Request) -> None:
         sessions.keep(session_of(request), given or [])
-        return cleared | {status: ""}
 
     hidden: dict[str, Any] = {"show_progress": "hidden", "queue": False}
-    files.upload(put_in, files, [status, *cleared], **hidden)
-    files.clear(lambda: cleared | {status: ""}, None, [status, *cleared], **hidden)
+    files.upload(put_in, files, None, **hidden)
+    clear_at([files.upload, files.clear, files.delete], {status: ""} | cleared)
     pairing.change(lambda chosen: gr.update(visible=chosen == BY_PATTERN), pairing, patterns, **hidden)
 
     def work(given, how, one, two, method, align, kind, size, sensitivity, most, ignore, request: gr.Request):
@@ -85,7 +85,7 @@ def many_pairs(models: Models, sessions: Sessions) -> None:
         }
 
     inputs = [files, pairing, first, second, *controls]
-    run_work(start, stop, work, inputs, [status, *cleared], ends=[files.upload, files.clear])
+    run_work(start, stop, work, inputs, [status, done, *cleared], ends=[files.change])
 
     def look(known: tuple[dict[str, tuple[Path, ...]], Settings] | None, event: gr.EventData) -> dict[Any, Any]:
         found, settings = known or ({}, Settings())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,15 @@ def picture_field(label: str, sessions: Sessions, value: str | None = None) -> g
     return field
 
 
+def clear_at(events: Sequence[Callable], cleared: dict[Any, Any]) -> None:
+    """On these events what was shown goes, in the browser and at once: the answer of a server may come late, and would
+    take away what was shown since.
+    """
+    script = f"() => {json.dumps(list(cleared.values()))}"
+    for event in events:
+        event(None, None, list(cleared), js=script, show_progress="hidden")
+
+
 def tell_at_choice(field: gr.Image, sessions: Sessions, status: gr.HTML, cleared: dict[Any, Any]) -> None:
     """A picture that is put in goes when its visitor leaves, clears what was shown, and is told where it is bad; of one
     that browsers do not show, a copy is shown.
@@ -60,16 +71,14 @@ def tell_at_choice(field: gr.Image, sessions: Sessions, status: gr.HTML, cleared
         try:
             picture = comparing.read(path)
         except (ValueError, OSError) as error:
-            return cleared | {field: None, status: status_html(str(error), "alert")}
-        told: dict[Any, Any] = cleared | {status: ""}
-        if Path(path).suffix.lower() not in _BROWSERS_SHOW:
-            copy = sessions.folder(session) / f"{Path(path).name}.png"
-            told[field] = sessions.shown_as(path, str(write_image(copy, shrink(picture, 1600))))
-        return told
+            return {field: None, status: status_html(str(error), "alert")}
+        if Path(path).suffix.lower() in _BROWSERS_SHOW:
+            return {status: gr.skip()}
+        copy = sessions.folder(session) / f"{Path(path).name}.png"
+        return {field: sessions.shown_as(path, str(write_image(copy, shrink(picture, 1600))))}
 
-    outputs = [field, status, *cleared]
-    field.upload(chosen, field, outputs, show_progress="hidden", queue=False)
-    field.clear(lambda: cleared | {status: ""}, None, [status, *cleared], show_progress="hidden", queue=False)
+    clear_at([field.upload, field.clear], {status: ""} | cleared)
+    field.upload(chosen, field, [field, status], show_progress="hidden", queue=False)
 
 
 def start_and_stop(label: str) -> tuple[gr.Button, gr.Button]:

@@ -37,8 +37,6 @@ def status(seen: Seen, settings: Settings) -> str:
     first, _ = seen.pages[0]
     if first.before is not None and first.after is not None and first.before.shape != first.after.shape:
         told.append(SIZE_WORDS.get(settings.size, ""))
-    if settings.method == "features":
-        told.append("The features are random: this network was never trained.")
     return " ".join(filter(None, told))
 
 

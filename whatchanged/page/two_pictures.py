@@ -89,7 +89,7 @@ def two_pictures(
     ignored = view.select(_ignored, controls[-1], controls[-1], show_progress="hidden", queue=False)
     *clicked, places = controls
     again = [swapped.then, ignored.then, places.submit, *(one.input for one in clicked), *([load] if given else [])]
-    ends = [before.upload, before.clear, after.upload, after.clear, *(button.click for button in begin)]
+    ends = [before.change, after.change]
     run_work(start, stop, work, [before, after, *controls], [status, *cleared], again, ends)
 
 

@@ -31,8 +31,9 @@ def status_html(text: str, role: str = "status") -> str:
 
 @dataclass(eq=False)
 class _Run:
-    """One piece of work: set when it is to end, and what is said then."""
+    """One piece of work: what it was given, whether it is to end, and what is said then."""
 
+    given: list[Any]
     ended: Event = field(default_factory=Event)
     said: str = ""
 
@@ -56,7 +57,7 @@ def run_work(
     ----------
     work : a generator function, of updates by component.
     again : other events on which it begins; silently not, where it is still `Waiting` for something.
-    ends : other events on which it ends, as it would tell of what is no longer there.
+    ends : events after which it may tell of what is no longer there: it ends where it was given something else.
     """
     status = outputs[0]
     runs: dict[str, _Run] = {}  # of each session
@@ -65,7 +66,7 @@ def run_work(
         own = next(session_of(one) for one in arguments if isinstance(one, gr.Request))
         if own in runs:
             runs[own].ended.set()
-        run = runs[own] = _Run()
+        run = runs[own] = _Run(_values(arguments))
         steps: SimpleQueue[Any] = SimpleQueue()
         Thread(target=_go_through, args=(work, arguments, run.ended, steps), daemon=True).start()
         done = {stop: gr.update(interactive=False)}
@@ -84,13 +85,18 @@ def run_work(
             if runs.get(own) is run:  # not that of work begun since
                 del runs[own]
 
-    def end(said: str) -> Callable:
-        def ended(request: gr.Request) -> None:
-            if run := runs.get(session_of(request)):
-                run.said = said
-                run.ended.set()
+    def stopped(request: gr.Request) -> None:
+        if run := runs.get(session_of(request)):
+            run.said = "Stopped."
+            run.ended.set()
 
-        return ended
+    @wraps(work)
+    def changed(*arguments: Any) -> Any:
+        own = next(session_of(one) for one in arguments if isinstance(one, gr.Request))
+        if (run := runs.get(own)) and run.given != _values(arguments):
+            run.ended.set()
+            return {status: ""}
+        return {status: gr.skip()}
 
     @wraps(work)
     def asked(*arguments: Any) -> Iterator[Any]:
@@ -104,9 +110,13 @@ def run_work(
     start.click(asked, inputs, [*outputs, stop], **how)
     for event in again:
         event(asked_again, inputs, [*outputs, stop], **how)
-    stop.click(end("Stopped."), None, None, queue=False, show_progress="hidden")
+    stop.click(stopped, None, None, queue=False, show_progress="hidden")
     for event in ends:
-        event(end(""), None, None, queue=False, show_progress="hidden")
+        event(changed, inputs, [status], queue=False, show_progress="hidden")
+
+
+def _values(arguments: tuple) -> list[Any]:
+    return [one for one in arguments if not isinstance(one, gr.Request)]
 
 
 def _go_through(work: Callable, arguments: tuple, ended: Event, steps: SimpleQueue[Any]) -> None:
