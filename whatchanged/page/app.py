@@ -27,7 +27,8 @@ TITLE = "# What changed between these two pictures?"
 INTRODUCTION = """Put in a picture and a later one of the same place. They stay on the computer that serves this
 page, and are deleted when you close it."""
 _HEIGHT = 900  # of the frame in a notebook
-_FIELDS = 900  # pixels above the result, and below it the list of regions
+_FIELDS = 1150  # pixels above the result, and below it a list of some regions
+_GRADIO_LACKS = {"common.upload": "Upload", "common.complete": "Done", "common.error": "Error"}  # and shows the key
 
 
 def launch(
@@ -85,6 +86,7 @@ def launch(
         ssr_mode=False,
         quiet=True,
         height=_height(given),
+        i18n=gr.I18n(en=_GRADIO_LACKS),
     )
     print(f"The page is at {page.share_url or page.local_url}{'; Ctrl-C stops it' if block else ''}")
     if block:
@@ -117,7 +119,7 @@ def _height(given: list[str]) -> int:
     if not given:
         return _HEIGHT
     shapes = [images.read_image(path).shape for path in given]
-    tallest = max(min(height, 480 * height / width) for height, width, _ in shapes)
+    tallest = max(height * min(480, max(320, width)) / width for height, width, _ in shapes)  # small ones are enlarged
     return int(_FIELDS + min(tallest, 800))
 
 

@@ -18,7 +18,7 @@ from whatchanged.embedded import thumbnail
 from whatchanged.files import write_json, write_whole
 from whatchanged.listing import Item, is_packed, listed, lone
 from whatchanged.page.comparing import Models, Seen, Settings, describe, see
-from whatchanged.page.showing import report
+from whatchanged.page.showing import whole_report
 from whatchanged.pairs import Pattern, each, searched
 from whatchanged.regions import rounded_down
 from whatchanged.report import Entry, report_index
@@ -136,7 +136,7 @@ def batch(items: Sequence[Item], folder: Path, settings: Settings, models: Model
         seen, words = done
         record = names | {"state": "compared", "words": words} | seen.record
         path = pages / f"{number:03d}.html"
-        write_whole(path, report(called, seen, names, settings, "../index.html").encode())
+        write_whole(path, whole_report(called, seen, names, settings, "../index.html").encode())
         first, _ = seen.pages[0]
         small = [None if picture is None else thumbnail(picture) for picture in (first.before, first.after)]
         state = "changed" if seen.count else "same"

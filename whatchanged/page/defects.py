@@ -12,18 +12,26 @@ from whatchanged.files import write_json
 from whatchanged.images import write_image
 from whatchanged.page import comparing
 from whatchanged.page.comparing import Models
-from whatchanged.page.parts import download, picture_field, ready, start_and_stop, status_line, tell_at_choice, waiting
+from whatchanged.page.parts import (
+    download_button,
+    has_download,
+    no_download,
+    picture_field,
+    start_and_stop,
+    status_line,
+    tell_at_choice,
+)
 from whatchanged.page.sessions import Sessions
 from whatchanged.page.working import Waiting, run_work, session_of, status_html
 
-ABOUT = """Is this surface cracked? Put in a photograph of one, as of a wall: a ResNet18 that was trained on such
+_ABOUT = """Is this surface cracked? Put in a photograph of one, as of a wall: a ResNet18 that was trained on such
 pictures answers, and Grad-CAM shows what spoke for a crack. Of a picture that shows something else its answer means
 nothing, however sure it is."""
 
 
 def defects(models: Models, sessions: Sessions, walls: list[str]) -> None:
     """Build the tab; `walls` are surfaces to begin with."""
-    gr.Markdown(ABOUT)
+    gr.Markdown(_ABOUT)
     with gr.Row():
         picture = picture_field("A surface", sessions)
         evidence = gr.Image(
@@ -40,8 +48,8 @@ def defects(models: Models, sessions: Sessions, walls: list[str]) -> None:
     status = status_line("defects")
     answer = gr.Label(label="How sure it is")
     with gr.Row(elem_classes="tight"):
-        buttons = [download(f"Download {what}") for what in ("the picture", "JSON")]
-    cleared: dict[Any, Any] = {answer: None, evidence: None} | dict.fromkeys(buttons, waiting())
+        buttons = [download_button(f"Download {what}") for what in ("the picture", "JSON")]
+    cleared: dict[Any, Any] = {answer: None, evidence: None} | dict.fromkeys(buttons, no_download())
     tell_at_choice(picture, sessions, status, cleared)
     for button, wall in zip(begin, walls, strict=True):
         button.click(
@@ -70,8 +78,8 @@ def defects(models: Models, sessions: Sessions, walls: list[str]) -> None:
             status: status_html(f"The answer is “{likely}”, {probabilities[likely]:.0%} sure."),
             answer: probabilities,
             evidence: gr.update(value=str(path), label=label),
-            buttons[0]: ready(path),
-            buttons[1]: ready(write_json(folder / "answer.json", record)),
+            buttons[0]: has_download(path),
+            buttons[1]: has_download(write_json(folder / "answer.json", record)),
         }
 
     run_work(start, stop, work, [picture], [status, *cleared], ends=[picture.change])

@@ -102,17 +102,17 @@ def view_field(name: str) -> gr.HTML:
     return gr.HTML("", html_template="", js_on_load=_VIEW, apply_default_css=False, elem_id=f"{name}-view", above=name)
 
 
-def download(label: str) -> gr.DownloadButton:
+def download_button(label: str) -> gr.DownloadButton:
     """A button that waits for its file."""
     return gr.DownloadButton(label, interactive=False, size="sm")
 
 
-def waiting() -> Any:
+def no_download() -> Any:
     """What such a button becomes while there is no file."""
     return gr.update(value=None, interactive=False)
 
 
-def ready(path: Path) -> Any:
+def has_download(path: Path) -> Any:
     """What it becomes when there is one."""
     return gr.update(value=str(path), interactive=True)
 

@@ -21,7 +21,7 @@ SIZE_WORDS = {
 }
 
 
-def status(seen: Seen, settings: Settings) -> str:
+def summary(seen: Seen, settings: Settings) -> str:
     """What was found, in a few sentences; whatever is not shown is told."""
     told = [verdict(seen.record)]
     if seen.shown < seen.count:
@@ -48,7 +48,7 @@ def view(seen: Seen, settings: Settings) -> str:
     return pair_fragment(seen.pages, seen.record, size=settings.size, pixels=pixels, script=False)
 
 
-def report(title: str, seen: Seen, names: dict[str, Any], settings: Settings, index: str = "") -> str:
+def whole_report(title: str, seen: Seen, names: dict[str, Any], settings: Settings, index: str = "") -> str:
     """The pair as a document of its own, see `report.report_page`; `names` are those of its files."""
     known = {name: names.get(name) or "" for name in ("before", "after")}
     return report_page(title, seen.pages, known | seen.record, index=index, size=settings.size)
@@ -62,5 +62,5 @@ def written(before: str, after: str, seen: Seen, settings: Settings, folder: Pat
     return (
         write_image(folder / "changes.png", below_each_other(drawn)),
         write_json(folder / "changes.json", names | seen.record),
-        write_whole(folder / "changes.html", report(title, seen, names, settings).encode()),
+        write_whole(folder / "changes.html", whole_report(title, seen, names, settings).encode()),
     )

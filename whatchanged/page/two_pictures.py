@@ -12,21 +12,21 @@ from whatchanged.markup import tag
 from whatchanged.page import comparing, showing
 from whatchanged.page.comparing import Models
 from whatchanged.page.parts import (
-    download,
+    download_button,
+    has_download,
+    no_download,
     picture_field,
-    ready,
     settings_controls,
     settings_of,
     start_and_stop,
     status_line,
     tell_at_choice,
     view_field,
-    waiting,
 )
 from whatchanged.page.sessions import Sessions
 from whatchanged.page.working import Waiting, run_work, session_of, status_html
 
-OWN_WORDS = "A model that learned from generated scenes speaks of any picture in their words."
+_OWN_WORDS = "A model that learned from generated scenes speaks of any picture in their words."
 
 
 def two_pictures(
@@ -54,8 +54,8 @@ def two_pictures(
     words = gr.HTML("", elem_id="pair-words", elem_classes="words-line")
     view = view_field("pair")
     with gr.Row(elem_classes="tight"):
-        buttons = [download(f"Download {what}") for what in ("the picture", "JSON", "the report")]
-    cleared: dict[Any, Any] = {view: "", words: ""} | dict.fromkeys(buttons, waiting())
+        buttons = [download_button(f"Download {what}") for what in ("the picture", "JSON", "the report")]
+    cleared: dict[Any, Any] = {view: "", words: ""} | dict.fromkeys(buttons, no_download())
     for one in (before, after):
         tell_at_choice(one, sessions, status, cleared)
     for button, pair in zip(begin, examples.values(), strict=True):
@@ -76,14 +76,14 @@ def two_pictures(
         seen = comparing.see(first, second, how, models)
         took = f"Compared in {time.monotonic() - began:.1f} s."
         yield {
-            status: status_html(f"{showing.status(seen, how)} {took}"),
+            status: status_html(f"{showing.summary(seen, how)} {took}"),
             view: showing.view(seen, how),
             words: _said("…"),
         }
         files = showing.written(first, second, seen, how, sessions.folder(session_of(request)))
-        yield dict(zip(buttons, map(ready, files), strict=True))
+        yield dict(zip(buttons, map(has_download, files), strict=True))
         said, why = comparing.describe(seen, how, models)
-        yield {words: _said(f"{said}.", OWN_WORDS) if said else _said(f"None: {why}.")}
+        yield {words: _said(f"{said}.", _OWN_WORDS) if said else _said(f"None: {why}.")}
 
     swapped = swap.click(None, [before, after], [after, before], js="(before, after) => [before, after]")
     ignored = view.select(_ignored, controls[-1], controls[-1], show_progress="hidden", queue=False)

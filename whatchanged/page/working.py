@@ -38,6 +38,52 @@ class _Run:
     said: str = ""
 
 
+class _Work:
+    """The runs of one piece of work, at most one of each session."""
+
+    def __init__(self, work: Callable, status: gr.HTML, stop: gr.Button) -> None:
+        self._work, self._status, self._stop = work, status, stop
+        self._runs: dict[str, _Run] = {}
+
+    def told(self, quiet: bool, *arguments: Any) -> Iterator[Any]:
+        """Its steps, and at the end what became of it; `quiet` where nobody asked."""
+        own, runs = _session_in(arguments), self._runs
+        if own in runs:
+            runs[own].ended.set()
+        run = runs[own] = _Run(_values(arguments))
+        steps: SimpleQueue[Any] = SimpleQueue()
+        Thread(target=_go_through, args=(self._work, arguments, run.ended, steps), daemon=True).start()
+        done = {self._stop: gr.update(interactive=False)}
+        try:
+            yield {self._stop: gr.update(interactive=True)}
+            while (step := _next(steps, run.ended)) is not None:
+                yield step
+            if runs.get(own) is run:
+                yield done | ({self._status: status_html(run.said)} if run.said else {})
+        except Waiting as error:
+            yield done if quiet else done | {self._status: status_html(str(error), "alert")}
+        except (ValueError, OSError) as error:
+            yield done | {self._status: status_html(str(error), "alert")}
+        finally:  # also where gradio closes the generator
+            run.ended.set()
+            if runs.get(own) is run:  # not that of work begun since
+                del runs[own]
+
+    def stopped(self, request: gr.Request) -> None:
+        """Its button was pressed."""
+        if run := self._runs.get(session_of(request)):
+            run.said = "Stopped."
+            run.ended.set()
+
+    def changed(self, *arguments: Any) -> Any:
+        """Something was put in: a run that was given something else ends."""
+        run = self._runs.get(_session_in(arguments))
+        if run is None or run.given == _values(arguments):
+            return gr.skip()
+        run.ended.set()
+        return ""
+
+
 def run_work(
     start: gr.Button,
     stop: gr.Button,
@@ -60,59 +106,31 @@ def run_work(
     ends : events after which it may tell of what is no longer there: it ends where it was given something else.
     """
     status = outputs[0]
-    runs: dict[str, _Run] = {}  # of each session
+    one = _Work(work, status, stop)
 
-    def told(quiet: bool, *arguments: Any) -> Iterator[Any]:
-        own = next(session_of(one) for one in arguments if isinstance(one, gr.Request))
-        if own in runs:
-            runs[own].ended.set()
-        run = runs[own] = _Run(_values(arguments))
-        steps: SimpleQueue[Any] = SimpleQueue()
-        Thread(target=_go_through, args=(work, arguments, run.ended, steps), daemon=True).start()
-        done = {stop: gr.update(interactive=False)}
-        try:
-            yield {stop: gr.update(interactive=True)}
-            while (step := _next(steps, run.ended)) is not None:
-                yield step
-            if runs.get(own) is run:
-                yield done | ({status: status_html(run.said)} if run.said else {})
-        except Waiting as error:
-            yield done if quiet else done | {status: status_html(str(error), "alert")}
-        except (ValueError, OSError) as error:
-            yield done | {status: status_html(str(error), "alert")}
-        finally:  # also where gradio closes the generator
-            run.ended.set()
-            if runs.get(own) is run:  # not that of work begun since
-                del runs[own]
-
-    def stopped(request: gr.Request) -> None:
-        if run := runs.get(session_of(request)):
-            run.said = "Stopped."
-            run.ended.set()
-
-    @wraps(work)
-    def changed(*arguments: Any) -> Any:
-        own = next(session_of(one) for one in arguments if isinstance(one, gr.Request))
-        if (run := runs.get(own)) and run.given != _values(arguments):
-            run.ended.set()
-            return {status: ""}
-        return {status: gr.skip()}
-
-    @wraps(work)
+    @wraps(work)  # gradio looks there for the request among the arguments
     def asked(*arguments: Any) -> Iterator[Any]:
-        yield from told(False, *arguments)
+        yield from one.told(False, *arguments)
 
     @wraps(work)
     def asked_again(*arguments: Any) -> Iterator[Any]:
-        yield from told(True, *arguments)
+        yield from one.told(True, *arguments)
+
+    @wraps(work)
+    def changed(*arguments: Any) -> Any:
+        return one.changed(*arguments)
 
     how: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last"}
     start.click(asked, inputs, [*outputs, stop], **how)
     for event in again:
         event(asked_again, inputs, [*outputs, stop], **how)
-    stop.click(stopped, None, None, queue=False, show_progress="hidden")
+    stop.click(one.stopped, None, None, queue=False, show_progress="hidden")
     for event in ends:
-        event(changed, inputs, [status], queue=False, show_progress="hidden")
+        event(changed, inputs, status, queue=False, show_progress="hidden")
+
+
+def _session_in(arguments: tuple) -> str:
+    return next(session_of(one) for one in arguments if isinstance(one, gr.Request))
 
 
 def _values(arguments: tuple) -> list[Any]:

@@ -46,12 +46,12 @@ def dotted(count: int) -> tuple[np.ndarray, np.ndarray]:
 def test_regions_that_are_not_shown_are_told(seen_of):
     seen = seen_of(*dotted(30), Settings(most=10))
     assert (seen.count, seen.shown, len(seen.record["regions"])) == (30, 10, 30)
-    assert showing.status(seen, Settings(most=10)) == (
+    assert showing.summary(seen, Settings(most=10)) == (
         "30 regions differ: 30 added. The 10 strongest are shown; JSON has all."
     )
     assert showing.view(seen, Settings()).count('class="region"') == 10
     all_of_them = seen_of(*dotted(30), Settings(most=30))
-    assert showing.status(all_of_them, Settings(most=30)) == "30 regions differ: 30 added."
+    assert showing.summary(all_of_them, Settings(most=30)) == "30 regions differ: 30 added."
 
 
 def test_files_to_download_are_whole(seen_of, tmp_path):
@@ -72,11 +72,11 @@ def test_files_to_download_are_whole(seen_of, tmp_path):
 def test_pages_are_told(seen_of):
     plain, marked = dotted(0)[0], dotted(2)[1]
     seen = seen_of([plain] * 3, [plain, marked, marked], Settings())
-    assert showing.status(seen, Settings()) == "4 regions differ: 4 added. 2 of 3 pages differ."
+    assert showing.summary(seen, Settings()) == "4 regions differ: 4 added. 2 of 3 pages differ."
     assert [page.number for page, _ in seen.pages] == [2, 3]
     assert re.findall(r"Page \d: [^<]+", showing.view(seen, Settings())) == ["Page 2: 2 regions", "Page 3: 2 regions"]
     many = seen_of([plain] * 15, [plain, *[marked] * 14], Settings(most=1))
-    assert showing.status(many, Settings(most=1)) == (
+    assert showing.summary(many, Settings(most=1)) == (
         "28 regions differ: 28 added. The strongest of each page is shown; JSON has all."
         " 14 of 15 pages differ; the first 12 of those are shown."
     )
@@ -88,14 +88,14 @@ def test_pages_are_told(seen_of):
 def test_two_sizes(seen_of, size, told):
     before, after = dotted(3)
     settings = Settings(size=size)
-    said = showing.status(seen_of(before, after[:300], settings), settings)
+    said = showing.summary(seen_of(before, after[:300], settings), settings)
     assert (told.strip() in said) if told else said.endswith(".") and "compared" not in said
 
 
 def test_the_same_picture_has_no_difference(seen_of):
     plain = dotted(3)[1]
     seen = seen_of(plain, plain, Settings())
-    assert showing.status(seen, Settings()) == "No difference."
+    assert showing.summary(seen, Settings()) == "No difference."
     assert "no pixel differs" in showing.view(seen, Settings())
 
 
