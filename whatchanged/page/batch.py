@@ -138,10 +138,10 @@ def batch(items: Sequence[Item], folder: Path, settings: Settings, models: Model
         path = pages / f"{number:03d}.html"
         write_whole(path, whole_report(called, seen, names, settings, "../index.html").encode())
         first, _ = seen.pages[0]
-        small = [None if picture is None else thumbnail(picture) for picture in (first.before, first.after)]
+        old, new = (None if side is None else thumbnail(side) for side in (first.before, first.after))
         state = "changed" if seen.count else "same"
         note = ". ".join(filter(None, (words, seen.record["note"])))
-        entry = Entry(called, state, f"pages/{path.name}", *small, seen.record, note)
+        entry = Entry(called, state, f"pages/{path.name}", old, new, seen.record, note)
         yield Row(record, entry, tuple(file.path for file in item.files))
 
 

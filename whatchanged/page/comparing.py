@@ -185,4 +185,4 @@ def believed(said: str, regions: int) -> tuple[str, str]:
 
 def _is_empty(part: str) -> bool:
     sides = _BECAME.fullmatch(part)
-    return bool(sides) and sides[1].casefold() == sides[2].casefold()
+    return sides is not None and sides[1].casefold() == sides[2].casefold()

@@ -73,8 +73,9 @@ def many_pairs(models: Models, sessions: Sessions) -> None:
         found, settings = known or ({}, Settings())
         if not (pair := found.get(event._data["link"])):
             return {chosen: status_html("It can be looked at when all are compared.")}
-        seen = see(*pair, settings, models)
-        return {chosen: status_html(f"{pair[0].name} and {pair[1].name}"), view: showing.view(seen, settings)}
+        before, after = pair
+        seen = see(before, after, settings, models)
+        return {chosen: status_html(f"{before.name} and {after.name}"), view: showing.view(seen, settings)}
 
     listed.select(look, done, [chosen, view], show_progress="hidden")
 

@@ -47,7 +47,9 @@ def picture_field(label: str, sessions: Sessions, value: str | None = None) -> g
         elem_classes="picture",
     )
     # gradio's own would decode it
-    field.preprocess = lambda payload: None if payload is None else sessions.original(payload.path)  # type: ignore[method-assign]
+    field.preprocess = lambda payload: (  # type: ignore[method-assign]
+        None if payload is None or payload.path is None else sessions.original(payload.path)
+    )
     return field
 
 
