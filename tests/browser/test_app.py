@@ -211,7 +211,7 @@ def test_a_new_picture_clears_the_old_result(browser, app, dots, tmp_path):
 
 
 def test_a_file_that_is_too_large_is_refused(browser, app, tmp_path):
-    (tmp_path / "large.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(103_000_000))
+    (tmp_path / "large.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(106_000_000))
     page = opened(browser, app.address)
     put(page, "Before", tmp_path / "large.png")
     expect(
