@@ -95,16 +95,34 @@ def pair_fragment(
     size: str = "pad",
     pixels: int | None = None,
     pictured: int = PICTURED,
+    script: bool = True,
 ) -> str:
     """The same without a document around it, to be put into one; several may stand there. See `report_page`; so many of
-    the regions have thumbnails.
+    the regions have thumbnails. Where no script runs that stands in what is put in, run `fragment_script` afterwards.
     """
-    pair = pair_html(seen, record, size, pixels, pictured)
-    return f"<style>{_part('report.css')}</style>{pair}<script>{_part('report.js')}</script>"
+    return _fragment(pair_html(seen, record, size, pixels, pictured), script)
 
 
 def report_index(title: str, entries: Sequence[Entry]) -> str:
     """A whole HTML document over many pairs: thumbnails, filters, search, order; a link to the report of each."""
+    return _document(title, together([tag("header", tag("h1", title), _theme_button()), tag("main", _index(entries))]))
+
+
+def index_fragment(entries: Sequence[Entry], script: bool = True) -> str:
+    """The same without a document around it, as `pair_fragment`."""
+    return _fragment(_index(entries), script)
+
+
+def fragment_script() -> str:
+    """What makes all fragments work that stand in the document and do not yet."""
+    return _part("report.js")
+
+
+def _fragment(body: Html, script: bool) -> str:
+    return f"<style>{_part('report.css')}</style>{body}" + (f"<script>{_part('report.js')}</script>" if script else "")
+
+
+def _index(entries: Sequence[Entry]) -> Html:
     counts = Counter(entry.state for entry in entries)
     shown = [("", "all", len(entries)), *((state, state, counts[state]) for state in STATES if counts[state])]
     buttons = [
@@ -122,8 +140,7 @@ def report_index(title: str, entries: Sequence[Entry]) -> str:
     count = len(entries)
     told = tag("p", f"{count} of {count} shown", class_="status", role="status")
     listed = tag("ul", *(_listed(entry, number) for number, entry in enumerate(entries)), class_="entries")
-    body = tag("div", tools, told, listed, class_="whatchanged whatchanged-index")
-    return _document(title, together([tag("header", tag("h1", title), _theme_button()), tag("main", body)]))
+    return tag("div", tools, told, listed, class_="whatchanged whatchanged-index")
 
 
 def _document(title: str, body: Html) -> str:

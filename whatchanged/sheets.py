@@ -68,7 +68,7 @@ def _summary(record: dict[str, Any]) -> Html:
             "Method": METHODS.get(record.get("method", ""), record.get("method")),
             "Pages": record.get("pages"),
             "Changed": _changed_in_words(record),
-            "Not compared": f"{100 * share:.2g} %" if (share := record.get("uncompared_share")) else None,
+            "Not compared": _percent(share) if (share := record.get("uncompared_share")) else None,
             "Confidence of the alignment": (record.get("transform") or {}).get("confidence"),
         }
     facts |= {name.replace("_", " ").capitalize(): value for name, value in record.items() if name not in _TOLD}
@@ -89,7 +89,12 @@ def _summary(record: dict[str, Any]) -> Html:
 def _changed_in_words(record: dict[str, Any]) -> str | None:
     if not (pixels := record.get("changed_pixels")):
         return None
-    return f"{pixels:,} pixel{'' if pixels == 1 else 's'}, {100 * record['changed_share']:.2g} %"
+    return f"{pixels:,} pixel{'' if pixels == 1 else 's'}, {_percent(record['changed_share'])}"
+
+
+def _percent(share: float) -> str:
+    """To two places, and no 1e+02 of nearly all."""
+    return f"{100 * share:.{2 if share < 0.995 else 3}g} %"
 
 
 def verdict(record: dict[str, Any]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -11,7 +13,7 @@ import urllib.request
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
@@ -42,6 +44,52 @@ def barriers(page: Page) -> list[tuple[str, str]]:
     page.wait_for_function("document.getAnimations().every(one => !(one instanceof CSSTransition))")
     found = Axe().run(page).response["violations"]
     return [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+
+
+def field(page: Page, label: str) -> Locator:
+    """The block with this label."""
+    return page.locator(".block", has=page.get_by_text(label, exact=True)).last
+
+
+def drop(page: Page, label: str, path: Path) -> None:
+    """Drag a file from outside onto the field with this label."""
+    script = """([data, name]) => {
+        const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([bytes], name, {type: 'image/png'}));
+        return transfer;
+    }"""
+    data = [base64.b64encode(path.read_bytes()).decode(), path.name]
+    transfer = page.evaluate_handle(script, data)
+    zone = field(page, label).get_by_role("button", name=re.compile("upload|drop", re.IGNORECASE)).first
+    for event in ("dragenter", "dragover", "drop"):
+        zone.dispatch_event(event, {"dataTransfer": transfer})
+    expect(field(page, label).locator("img")).to_be_visible()
+
+
+def put(page: Page, label: str, *paths: Path) -> None:
+    """Choose files in the field's dialog, and wait until they have arrived."""
+    with page.expect_response(re.compile("/upload"), timeout=PATIENCE):
+        field(page, label).locator("input[type=file]").set_input_files([str(path) for path in paths])
+    page.wait_for_timeout(500)
+
+
+def press(page: Page, name: str) -> None:
+    """Click the button with this name."""
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def downloaded(page: Page, name: str) -> Path:
+    """What a button of the tab that is open has for download."""
+    button = page.get_by_role("button", name=name, exact=True).or_(page.get_by_role("link", name=name, exact=True))
+    with page.expect_download() as download:
+        button.locator("visible=true").click()
+    return Path(download.value.path())
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing is wider than the window."""
+    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 class App:

@@ -1,35 +1,30 @@
-"""The app in a real browser: what a visitor does, and what they see."""
+"""The app in a real browser: two pictures, what a visitor does with them, and what they see."""
 
 from __future__ import annotations
 
-import base64
-import csv
 import json
 import re
-import struct
 import time
-import zipfile
-import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from browsing import PATIENCE, SCREENSHOTS, barriers, opened
+from browsing import PATIENCE, SCREENSHOTS, barriers, downloaded, drop, field, fits, opened, press, put
 from PIL import Image
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
+from support import FUZZ
 
-from helpers import scenes, surfaces
-from helpers.changes import write_dataset
 from helpers.nuisances import CONDITIONS
 from helpers.photographs import photo_pair
 from whatchanged.detection import detect
 from whatchanged.drawing import draw_regions
 from whatchanged.images import read_image
-from whatchanged.models import resnet18
 from whatchanged.models.describer import Describer
-from whatchanged.regions import rounded_down
 
 expect.set_options(timeout=PATIENCE)
+FRESH = 100 if FUZZ else 15
+SHOWN = """[...document.querySelectorAll("#pair-view img")].filter((one) => one.naturalWidth).length"""
 
 
 @pytest.fixture(scope="module")
@@ -42,45 +37,26 @@ def pair(tmp_path_factory):
     return folder / "before.png", folder / "after.png"
 
 
-def drop(page: Page, label: str, path: Path) -> None:
-    """Drag a file from outside onto the field with this label."""
-    script = """([data, name]) => {
-        const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
-        const transfer = new DataTransfer();
-        transfer.items.add(new File([bytes], name, {type: 'image/png'}));
-        return transfer;
-    }"""
-    data = [base64.b64encode(path.read_bytes()).decode(), path.name]
-    transfer = page.evaluate_handle(script, data)
-    zone = field(page, label).get_by_role("button", name=re.compile("upload|drop", re.IGNORECASE)).first
-    for event in ("dragenter", "dragover", "drop"):
-        zone.dispatch_event(event, {"dataTransfer": transfer})
-    expect(field(page, label).locator("img")).to_be_visible()
+@pytest.fixture(scope="module")
+def dots(tmp_path_factory):
+    """A white page, and one with thirty squares."""
+    folder = tmp_path_factory.mktemp("dots")
+    page = np.full((400, 400, 3), 255, np.uint8)
+    Image.fromarray(page).save(folder / "plain.png")
+    for number in range(30):
+        y, x = 20 + 60 * (number // 6), 20 + 60 * (number % 6)
+        page[y : y + 8, x : x + 8] = (200 - number, 20, 20)
+    Image.fromarray(page).save(folder / "dotted.png")
+    return folder / "plain.png", folder / "dotted.png"
 
 
-def field(page: Page, label: str):
-    return page.locator(".block", has=page.get_by_text(label, exact=True)).last
+def put_both(page: Page, pair: tuple[Path, Path]) -> None:
+    for label, path in zip(("Before", "After"), pair, strict=True):
+        put(page, label, path)
 
 
-def put(page: Page, label: str, path: Path) -> None:
-    """Choose a file in the field's dialog, and wait until it has arrived."""
-    with page.expect_response(re.compile("/upload"), timeout=PATIENCE):
-        field(page, label).locator("input[type=file]").set_input_files(str(path))
-    page.wait_for_timeout(500)
-
-
-def press(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
-
-
-def downloaded(page: Page, name: str) -> Path:
-    with page.expect_download() as download:
-        page.get_by_text(name, exact=True).click()
-    return Path(download.value.path())
-
-
-def fits(page: Page) -> bool:
-    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+def told(page: Page, text: str | re.Pattern):
+    return expect(page.locator("#pair-status")).to_contain_text(text)
 
 
 @pytest.mark.parametrize("size", ["desktop", "phone"])
@@ -91,202 +67,262 @@ def test_a_pair_is_dragged_in_compared_and_described(browser, app, trained, pair
     press(page, "Compare")
     before, after = map(read_image, pair)
     found, words = detect(before, after), Describer(trained[0])(before, after)
-    expect(page.get_by_label("In words")).to_have_value(re.compile(re.escape(words)))
-    expect(page.get_by_label("Similarity, 0 to 1")).to_have_value(f"{rounded_down(found.similarity, 4):.4f}")
-    expect(page.get_by_text(f"{len(found.regions)} regions differ. Photographs: laid on each")).to_be_visible()
     assert len(found.regions) == 2
-    for one in found.regions:
-        row = page.get_by_role("row").filter(has_text=", ".join(map(str, one.box)))
-        expect(row).to_contain_text(one.what)
-        expect(row).to_contain_text(", ".join(map(str, one.after)))
-    boxed = read_image(downloaded(page, "Download this picture"))
+    told(page, "2 regions differ: ")
+    expect(page.locator("#pair-words")).to_contain_text(words)
+    view = page.locator("#pair-view")
+    for number, one in enumerate(found.regions, start=1):
+        row = view.locator(f".region[data-region='{number}']")
+        expect(row).to_contain_text(f"{number} · {one.what}")
+        expect(row).to_contain_text("x {}, y {}, {} × {}".format(*one.box))
+        expect(row).to_contain_text("after: x {}, y {}, {} × {}".format(*one.after))
+    expect(page.locator("#pair-status")).to_be_in_viewport()
+    boxed = read_image(downloaded(page, "Download the picture"))
     np.testing.assert_array_equal(boxed, draw_regions(before, after, found))
-    for name in ("What differs, boxed and numbered", "How much each place differs", "Before and after: drag the line"):
-        expect(field(page, name).locator("img").first).to_be_visible()
+    assert json.loads(downloaded(page, "Download JSON").read_text()) == found.summary() | {
+        "before": pair[0].name,
+        "after": pair[1].name,
+    }
+    assert "whatchanged-report" in downloaded(page, "Download the report").read_text()
     assert fits(page)
     assert barriers(page) == []
     page.screenshot(path=SCREENSHOTS / f"two_pictures_{size}.png", full_page=True)
+    widths = []
+    for name in ("Slider", "Blink", "Heat map"):
+        press(page, name)
+        widths.append(view.locator(".plane").bounding_box()["width"])
+        assert fits(page)
+    assert max(widths) - min(widths) < 1, "the views share one size"
+    assert page.foreign == []
 
+
+def test_row_and_box_light_up_together(browser, app, dots):
+    page = opened(browser, app.address)
+    put_both(page, dots)
+    press(page, "Compare")
+    view = page.locator("#pair-view")
+    view.locator(".region").nth(3).click()
+    expect(view.locator(".box.chosen").first).to_have_attribute("data-region", "4")
+    view.locator("figure.after .box[data-region='6']").first.click()
+    expect(view.locator(".region[aria-current]")).to_have_attribute("data-region", "6")
+
+
+def test_the_slider_moves_with_arrow_keys(browser, app, dots):
+    page = opened(browser, app.address)
+    put_both(page, dots)
+    press(page, "Compare")
+    press(page, "Slider")
+    slider = page.get_by_role("slider", name="Slider: before ends here")
+    slider.focus()
+    clip = "getComputedStyle(document.querySelector('#pair-view figure.before')).clipPath"
+    seen = page.evaluate(clip)
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    assert float(slider.input_value()) > 50
+    assert page.evaluate(clip) != seen
+
+
+def test_settings_are_applied_at_once_and_counts_are_true(browser, app, dots):
+    page = opened(browser, app.address)
+    put_both(page, dots)
+    press(page, "Compare")
+    told(page, "30 regions differ: 30 added. The 10 strongest are shown; JSON has all.")
+    assert page.locator("#pair-view .region").count() == 10
     page.get_by_text("Settings").click()
-    page.get_by_label("Exact", exact=True).check()
-    press(page, "Compare")
-    exact = detect(before, after, kind="exact")
-    expect(page.get_by_label("Similarity, 0 to 1")).to_have_value(f"{rounded_down(exact.similarity, 4):.4f}")
-    page.get_by_label("Automatic", exact=True).check()
+    at = page.evaluate("scrollY")
     page.get_by_label("SSIM", exact=True).check()
-    page.get_by_label("Off", exact=True).check()
+    expect(page.locator("#pair-view")).to_contain_text("Method SSIM".replace(" ", ""))
+    expected = detect(*map(read_image, dots), method="ssim")
+    told(page, f"{len(expected.regions)} region")
+    assert abs(page.evaluate("scrollY") - at) < 300, "who changes settings stays at them"
+    page.get_by_label("Tolerant, the best", exact=True).check()
+    told(page, "30 regions differ")
+    page.get_by_label("number input for Regions shown").fill("25")
+    page.get_by_label("number input for Regions shown").press("Enter")
+    told(page, "The 25 strongest are shown")
+    assert len(json.loads(downloaded(page, "Download JSON").read_text())["regions"]) == 30
+
+
+def test_what_is_drawn_is_ignored(browser, app, dots):
+    page = opened(browser, app.address)
+    put_both(page, dots)
     press(page, "Compare")
-    other = detect(before, after, method="ssim", align=False)
-    expect(page.get_by_label("Similarity, 0 to 1")).to_have_value(f"{rounded_down(other.similarity, 4):.4f}")
-    page.get_by_label("T-BLIP2", exact=True).check()
+    told(page, "30 regions differ")
+    press(page, "Ignore a place")
+    frame = page.locator("#pair-view figure.before .frame:visible")
+    frame.scroll_into_view_if_needed()
+    edge = frame.bounding_box()
+    page.mouse.move(edge["x"] + 1, edge["y"] + 1)
+    page.mouse.down()
+    page.mouse.move(edge["x"] + edge["width"] / 2, edge["y"] + edge["height"] * 0.3, steps=4)
+    page.mouse.move(edge["x"] + edge["width"] - 1, edge["y"] + edge["height"] / 2, steps=4)
+    page.mouse.up()
+    told(page, "12 regions differ")  # the rows at y 20, 80 and 140 of 400 are ignored
+    page.get_by_text("Settings").click()
+    places = page.get_by_label("Places that are not compared")
+    x, y, width, height = map(int, places.input_value().split(","))
+    assert x <= 3
+    assert y <= 3
+    assert width >= 394
+    assert abs(y + height - 200) <= 3
+    places.fill("nonsense")
+    places.press("Shift+Enter")
+    told(page, "ignore has ('nonsense',): give boxes of x,y,width,height in pixels")
+
+
+def test_the_pictures_are_swapped(browser, app, dots):
+    page = opened(browser, app.address)
+    put_both(page, dots)
     press(page, "Compare")
-    third = Describer(trained[0]).difference(before, after)
-    expect(page.get_by_label("Similarity, 0 to 1")).to_have_value(f"{rounded_down(third.similarity, 4):.4f}")
-    assert page.foreign == []
+    told(page, "30 added")
+    press(page, "Swap")
+    told(page, "30 removed")
 
 
-@pytest.mark.parametrize("size", ["desktop", "phone"])
-def test_many_pairs_in_a_zip(browser, app, tmp_path, size):
-    data = write_dataset(tmp_path / "data", (scenes.scene_pair(1, index, changes=(index, index)) for index in range(3)))
-    (data / "after" / "000001.png").write_text("this is no image")
-    with zipfile.ZipFile(tmp_path / "pairs.zip", "w") as archive:
-        for path in sorted(data.rglob("*.png")):
-            archive.write(path, path.relative_to(data))
-    page = opened(browser, app.address, size)
-    page.get_by_role("tab", name="Many pairs").click()
-    put(page, "Pictures or a zip", tmp_path / "pairs.zip")
-    press(page, "Compare all")
-    expect(page.get_by_text("3 pairs: 1 differ, 1 do not, 1 bad.")).to_be_visible()
-    assert page.get_by_label("What differs in each pair").locator("tr").count() == 4
-    assert page.get_by_label("What differs in each pair").locator("img").count() == 2
-    expect(page.get_by_label("What differs in each pair")).to_contain_text(
-        "000001.png is not an image that can be read"
-    )
-    records = json.loads(downloaded(page, "Download JSON").read_text())
-    expected = detect(*(read_image(data / side / "000002.png") for side in ("before", "after")))
-    assert [record["regions"] for record in records] == [0, "", len(expected.regions)]
-    assert records[2]["boxes"] == [list(region.box) for region in expected.regions]
-    assert records[2]["words"]
-    rows = list(csv.DictReader(downloaded(page, "Download CSV").open()))
-    assert [row["before"] for row in rows] == ["000000.png", "000001.png", "000002.png"]
-    assert rows[2]["similarity"] == str(records[2]["similarity"])
-    assert fits(page)
-    assert page.foreign == []
-    page.screenshot(path=SCREENSHOTS / f"many_pairs_{size}.png", full_page=True)
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def bomb(path: Path, side: int) -> Path:
-    """A small PNG that says it has side x side pixels."""
-    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    data = zlib.compress(bytes(side + 1) * 100)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
-    return path
-
-
-def test_bad_files_are_refused_in_a_sentence(browser, app, pair, tmp_path):
+def test_bad_files_are_told_when_they_are_chosen(browser, app, pair, tmp_path):
     (tmp_path / "letter.png").write_text("this is no image")
     page = opened(browser, app.address)
     press(page, "Compare")
-    expect(page.get_by_text("There are not two pictures yet: put one into each field.")).to_be_visible()
+    told(page, "There are not two pictures yet: put one into each field.")
     put(page, "Before", pair[0])
     put(page, "After", tmp_path / "letter.png")
+    told(page, "letter.png is not an image that can be read")
+    expect(field(page, "After").locator("img")).to_have_count(0)
+    put(page, "After", pair[1])
+    expect(page.locator("#pair-status")).to_have_text("")
     press(page, "Compare")
-    expect(page.get_by_text("letter.png is not an image that can be read", exact=True)).to_be_visible()
-    other = opened(browser, app.address)
-    for side, told in ((30_000, "900,000,000"), (8_000, "8000x8000")):
-        name = f"bomb {side}.png"
-        for label in ("Before", "After"):
-            put(other, label, bomb(tmp_path / name, side))
-        press(other, "Compare")
-        expect(other.get_by_text(f"{name} has {told} pixels: at most 25,000,000 are read")).to_be_visible()
-    other.screenshot(path=SCREENSHOTS / "refused.png")
-    for one in (page, other):
-        assert "Traceback" not in one.content()
+    told(page, "2 regions differ")
     assert "Traceback" not in app.log.read_text()
 
 
+def test_a_new_picture_clears_the_old_result(browser, app, dots, tmp_path):
+    page = opened(browser, app.address)
+    put_both(page, dots)
+    press(page, "Compare")
+    told(page, "30 regions differ")
+    expect(page.get_by_role("button", name="Download JSON").first).to_be_enabled()
+    field(page, "After").get_by_role("button", name=re.compile("clear|remove", re.IGNORECASE)).click()
+    expect(page.locator("#pair-view .whatchanged")).to_have_count(0)
+    expect(page.locator("#pair-status")).to_have_text("")
+    expect(page.get_by_role("button", name="Download JSON").first).to_be_disabled()
+    put(page, "After", dots[0])
+    press(page, "Compare")
+    told(page, "No difference.")
+
+
 def test_a_file_that_is_too_large_is_refused(browser, app, tmp_path):
-    (tmp_path / "large.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(43_000_000))
+    (tmp_path / "large.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(106_000_000))
     page = opened(browser, app.address)
     put(page, "Before", tmp_path / "large.png")
     expect(
-        page.get_by_text(re.compile(r"exceed the maximum allowed size of 40.0 Mb: .large\.png")).first
+        page.get_by_text(re.compile(r"exceed the maximum allowed size of 100.0 Mb: .large\.png")).first
     ).to_be_visible()
 
 
-def test_work_is_cancelled(browser, app, tmp_path):
-    big = np.full((1200, 1600, 3), 90, np.uint8)
-    big[:100, :100] = np.random.default_rng(0).integers(0, 256, (100, 100, 3))
-    for name in ("x.png", "x_2.png"):
-        Image.fromarray(big).save(tmp_path / name)
-    with zipfile.ZipFile(tmp_path / "pairs.zip", "w") as archive:
-        for number in range(40):
-            for name in ("x.png", "x_2.png"):
-                archive.write(tmp_path / name, f"{number}{name[1:]}")
+def test_what_browsers_do_not_show_is_shown_and_compared(browser, app, tmp_path):
+    """12 bits in a TIFF of 16: the range of both counts, as for the command line."""
+    deep = (np.add.outer(np.arange(200), np.arange(300)) * 8).astype(np.uint16)
+    edited = deep.copy()
+    edited[80:110, 100:150] = 4000
+    for name, one in (("a.tif", deep), ("b.tif", edited)):
+        cv2.imwrite(str(tmp_path / name), one)
     page = opened(browser, app.address)
-    page.get_by_role("tab", name="Many pairs").click()
-    put(page, "Pictures or a zip", tmp_path / "pairs.zip")
-    press(page, "Compare all")
-    expect(page.get_by_text(re.compile(r"\d+ of 40 pairs"))).to_be_visible()
-    held: list[Route] = []
-    page.route("**/cancel", lambda route: held.append(route))
-    with page.expect_request("**/cancel"):
-        press(page, "Cancel")
-    page.wait_for_timeout(2000)  # on a slow line more pairs are compared after the button was pressed
-    held[0].continue_()
-    expect(page.get_by_text("Stopped.")).to_be_visible()
-    page.wait_for_timeout(3000)
-    assert page.get_by_label("What differs in each pair").locator("tr").count() < 40
-    expect(page.get_by_text("Stopped.")).to_be_visible()
+    for label, name in (("Before", "a.tif"), ("After", "b.tif")):
+        put(page, label, tmp_path / name)
+        page.wait_for_function(
+            "(label) => [...document.querySelectorAll('.picture img')].some((one) => one.alt.startsWith(label)"
+            " && one.naturalWidth === 300)",
+            arg=label,
+        )
+    press(page, "Compare")
+    expected = detect(tmp_path / "a.tif", tmp_path / "b.tif")
+    told(page, f"1 region differs: {expected.regions[0].what}.")
+    expect(page.locator("#pair-view .region")).to_contain_text("x {}, y {}, {} × {}".format(*expected.regions[0].box))
 
 
-def test_a_surface_is_judged(browser, app, trained, tmp_path):
-    wall = surfaces.surface(21, 0, size=96).image
-    Image.fromarray(wall).save(tmp_path / "wall.png")
-    page = opened(browser, app.address)
-    page.get_by_role("tab", name="Defects").click()
-    put(page, "A surface", tmp_path / "wall.png")
-    expect(field(page, "A surface").locator("img")).to_be_visible()
-    press(page, "Judge")
-    probabilities, _ = resnet18.Classifier.load(trained[1])(wall)
-    likely = max(probabilities, key=probabilities.get)
-    expect(field(page, "How sure it is")).to_contain_text(f"{probabilities[likely]:.0%}")
-    expect(field(page, "Where the network saw a crack").locator("img")).to_be_visible()
-    assert page.foreign == []
-    page.screenshot(path=SCREENSHOTS / "defects_desktop.png", full_page=True)
+def test_results_appear_on_every_fresh_page(browser, app):
+    """Gradio loses a value that comes with the component that it is for: 19 of 40 fresh pages showed no picture."""
+    missing = []
+    for number in range(FRESH):
+        page = opened(browser, app.address)
+        press(page, "Try: scene, one change")
+        expect(page.locator(".picture img")).to_have_count(2)
+        press(page, "Compare")
+        told(page, "Compared in")
+        try:
+            page.wait_for_function(f"{SHOWN} >= 4", timeout=5000)  # both pictures, two thumbnails
+        except Exception:
+            missing.append(number)
+        page.context.close()
+    assert missing == []
 
 
 def test_without_trained_models_the_rest_works(browser, bare_app, pair):
     page = opened(browser, bare_app.address)
-    for label, path in zip(("Before", "After"), pair, strict=True):
-        put(page, label, path)
-        expect(field(page, label).locator("img")).to_be_visible()
+    put_both(page, pair)
     press(page, "Compare")
-    expect(page.get_by_text("2 regions differ. ")).to_be_visible()
-    expect(page.get_by_label("In words")).to_have_value(re.compile("no trained model in nowhere: give the folder"))
+    told(page, "2 regions differ")
+    expect(page.locator("#pair-words")).to_contain_text("None: there is no trained model in nowhere: give the folder")
     page.get_by_role("tab", name="Defects").click()
-    page.get_by_text("Surfaces to begin with").wait_for()
-    put(page, "A surface", pair[0])
+    press(page, "Try: surface 1")
     expect(field(page, "A surface").locator("img")).to_be_visible()
     press(page, "Judge")
     expect(page.get_by_text(re.compile("there is no trained model in nowhere: give the file"))).to_be_visible()
 
 
-def test_by_keyboard_and_for_screen_readers(browser, app):
+def test_by_keyboard_and_for_screen_readers(browser, app, dots):
     page = opened(browser, app.address)
     page.get_by_role("button", name="Compare", exact=True).wait_for()
     page.get_by_role("tab", name="Two pictures").focus()
-    for _ in range(30):
+    for _ in range(40):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.textContent.trim()") == "Compare":
             break
     page.keyboard.press("Enter")
-    expect(page.get_by_text("There are not two pictures yet: put one into each field.")).to_be_visible()
+    told(page, "There are not two pictures yet: put one into each field.")
     assert barriers(page) == []
+    put_both(page, dots)
+    press(page, "Compare")
+    told(page, "30 regions differ")
+    assert (
+        page.evaluate("[...document.images].filter((one) => one.offsetParent && !one.hasAttribute('alt')).length") == 0
+    )
+    assert page.locator(".picture img").first.get_attribute("alt") == "Before, as it was put in"
+    assert "common." not in page.evaluate("document.body.textContent")
+    assert "share" not in app.log.read_text()
 
 
-def test_dark(browser, app):
+def test_light_or_dark_is_remembered(browser, app):
     page = opened(browser, app.address, color_scheme="dark")
     page.get_by_role("button", name="Compare", exact=True).wait_for()
     ground = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(ground)
     press(page, "Light or dark")
-    assert page.evaluate(ground) != dark
+    light = page.evaluate(ground)
+    assert light != dark
+    page.reload()
+    page.get_by_role("button", name="Compare", exact=True).wait_for()
+    page.wait_for_function(f"{ground} === {light!r}")
+
+
+def test_a_reload_says_what_was_lost(browser, app, dots):
+    page = opened(browser, app.address)
+    page.reload()
+    page.get_by_role("button", name="Compare", exact=True).wait_for()
+    expect(page.locator(".lost")).to_have_count(0)
+    put_both(page, dots)
+    page.reload()
+    expect(page.locator(".lost")).to_contain_text("the pictures and results that were on it are deleted")
 
 
 def test_uploads_are_deleted_when_the_visitor_leaves(browser, app, tmp_path):
     before = set(app.files())
     page = opened(browser, app.address)
     Image.fromarray(np.full((64, 64, 3), 7, np.uint8)).save(tmp_path / "mine.png")
-    for label in ("Before", "After"):
-        put(page, label, tmp_path / "mine.png")
-        expect(field(page, label).locator("img")).to_be_visible()
+    put_both(page, (tmp_path / "mine.png", tmp_path / "mine.png"))
     press(page, "Compare")
-    expect(page.get_by_text("No difference. ")).to_be_visible()
+    told(page, "No difference.")
+    expect(page.get_by_role("button", name="Download JSON").first).to_be_enabled()
     made = set(app.files()) - before
     assert any(path.name == "mine.png" for path in made)
     assert any(path.name == "changes.png" for path in made)

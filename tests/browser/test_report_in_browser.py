@@ -271,3 +271,23 @@ def test_without_scripts_and_on_paper_both_pictures_stand_there(browser, reports
     page.emulate_media(media="print")
     expect(page.locator(".frame img:visible")).to_have_count(2)
     expect(page.get_by_role("button", name="Slider")).not_to_be_visible()
+
+
+def test_in_the_page_of_a_notebook_no_word_lies_on_another(browser, tmp_path):
+    """nbconvert's page, as JupyterLab, has a style for lists, which is not for these."""
+    from nbconvert import HTMLExporter
+    from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+    seen = pair("camera")
+    shown = new_output("display_data", data={"text/html": pair_fragment([seen], as_record([seen[1]]), pixels=10_000)})
+    html, _ = HTMLExporter().from_notebook_node(new_notebook(cells=[new_code_cell("1", outputs=[shown])]))
+    (tmp_path / "cell.html").write_text(html)
+    page = opened(browser, (tmp_path / "cell.html").as_uri(), offline=True)
+    overlaps = """[...document.querySelectorAll(".summary dl > div")].filter((row) => {
+        const [name, value] = [...row.children].map((one) => one.getBoundingClientRect());
+        return name.right > value.left || name.bottom > value.bottom + 1;
+    }).map((row) => row.textContent)"""
+    assert page.locator(".summary dl > div").count() >= 4
+    assert page.evaluate(overlaps) == []
+    left = [page.locator(one).first.bounding_box()["x"] for one in (".regions", ".regions > li")]
+    assert left[0] == left[1], "no room is left for the numbers of a list"

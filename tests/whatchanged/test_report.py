@@ -301,6 +301,10 @@ def test_what_was_found_is_told(changed):
     assert failed.of("p", class_="error")[0]["text"] == "a is no picture"
 
 
+def test_nearly_all_is_a_number_to_read(changed):
+    assert "Not compared100 %" in Elements(page_of(changed, uncompared_share=0.9999)).of("dl")[0]["text"]
+
+
 def test_thumbnails_show_the_region_with_what_is_around_it(changed):
     page, found = changed
     document = Elements(page_of(changed))

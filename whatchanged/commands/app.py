@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # what visitors left is deleted on the way out
     try:
-        launch(options.host, port, describer=options.model_path, classifier=options.defect_model, block=True)
+        launch(host=options.host, port=port, describer=options.model_path, classifier=options.defect_model, block=True)
     except KeyboardInterrupt:  # which is how one ends it, and no trouble
         announce("whatchanged: stopped")
     return 0

@@ -1,37 +1,36 @@
-"""What the page does with pictures, apart from the page: compare, describe, and go through many pairs."""
+"""What the page does with two pictures, apart from the page: compare, and describe."""
 
 from __future__ import annotations
 
-import base64
-import html
-import shutil
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from whatchanged import drawing, images
-from whatchanged.archives import unpack
+from whatchanged import images
 from whatchanged.detection import detect
 from whatchanged.documents import as_record, detect_pages
 from whatchanged.extras import needed
 from whatchanged.formats import ImageError
-from whatchanged.images import shrink
-from whatchanged.listing import Item
-from whatchanged.options import Options
+from whatchanged.options import Box, Options
 from whatchanged.pages import Page
-from whatchanged.pairs import each, searched
-from whatchanged.regions import Difference, rounded_down
+from whatchanged.regions import Difference
 
-LARGEST = 25_000_000
-MAX_ARCHIVE = 500_000_000  # bytes that a zip may unpack to
-MAX_PAIRS = 500
-COLUMNS = ("number", "before", "after", "similarity", "kind", "regions", "note", "words", "error")
+PAGES = 12
+"""Pages of a pair of files that are shown: those that differ, or else the first one."""
+
+_NOTHING = re.compile(r"\b(nothing|no (change|difference)|the same|identical|unchanged)\b", re.I)
+_BECAME = re.compile(
+    r"(?:the|an?) (.+?)"
+    r" (?:is now|became|becomes|turned into|changed (?:in)?to|was replaced (?:by|with))"
+    r" (?:the|an?) (.+)",
+    re.I,
+)
 
 
 @dataclass
@@ -78,34 +77,50 @@ class Settings:
     most: int = 10
     kind: str | None = None
     size: str = "pad"
+    ignore: tuple[Box, ...] = ()
+
+    @property
+    def options(self) -> Options:
+        """The same for `detect`."""
+        method = "tolerant" if self.method == "words" else self.method
+        return Options(
+            method,
+            self.align,
+            kind=self.kind,
+            size=self.size,
+            sensitivity=self.sensitivity,
+            ignore=self.ignore,
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What was found in two files, and the page of them that is shown: the first that differs, or else the first one.
+    """What was found in two files.
 
     Attributes
     ----------
-    before, after : that page, uint8 (H, W, 3); white in a file that lacks it.
-    found : what differs there.
-    whole : whether both files have the page.
-    page, pages : its number, and how many there are.
-    record : what was found on all of them, see `documents.as_record`.
+    pages : those that are shown, at most `PAGES`, each with the strongest of its regions.
+    record : what was found on all pages, all of it, see `documents.as_record`.
     """
 
-    before: np.ndarray
-    after: np.ndarray
-    found: Difference
-    whole: bool
-    page: int
-    pages: int
+    pages: list[tuple[Page, Difference]]
     record: dict[str, Any]
+
+    @property
+    def count(self) -> int:
+        """How many regions differ, on all pages."""
+        return len(self.record["regions"])
+
+    @property
+    def shown(self) -> int:
+        """How many of them are shown."""
+        return sum(len(found.regions) for _, found in self.pages)
 
 
 def read(path: str | Path) -> np.ndarray:
     """An uploaded picture, uint8 (H, W, 3); the error names the file as the user knows it."""
     with _own_names(path):
-        return images.read_image(path, max_pixels=LARGEST)
+        return images.read_image(path)
 
 
 @contextmanager
@@ -121,114 +136,53 @@ def _own_names(*paths: str | Path) -> Iterator[None]:
 
 
 def see(before: str | Path, after: str | Path, settings: Settings, models: Models) -> Seen:
-    """Compare two files page by page; of each page the strongest regions, at most `settings.most`."""
+    """Compare two files page by page; of each page the strongest regions are shown, at most `settings.most`."""
     words = settings.method == "words"
-    method = "tolerant" if words else settings.method
-    how = Options(method, settings.align, kind=settings.kind, size=settings.size, sensitivity=settings.sensitivity)
 
     def told(one: np.ndarray, two: np.ndarray, how: Options) -> Difference:
-        found = models.words.difference(one, two) if words else detect(one, two, how)
-        return replace(found, regions=found.regions[: settings.most])
+        return models.words.difference(one, two) if words else detect(one, two, how)
 
     kept: list[tuple[Page, Difference]] = []
 
     def seen() -> Iterator[Difference]:
-        for page, found in detect_pages(before, after, how, max_pixels=LARGEST, compare=told):
-            if not kept or (found.regions and not kept[0][1].regions):
-                kept[:] = [(page, found)]
+        for page, found in detect_pages(before, after, settings.options, compare=told):
+            if kept and found.regions and not kept[0][1].regions:
+                kept.clear()
+            if not kept or (found.regions and len(kept) < PAGES):
+                kept.append((page, replace(found, regions=found.regions[: settings.most])))
             yield found
 
     with needed(), _own_names(before, after):
         record = as_record(seen())
-    ((page, found),) = kept
-    one, two = page.before, page.after
-    whole = one is not None and two is not None
-    one = np.full_like(two, 255) if one is None else one
-    two = np.full_like(one, 255) if two is None else two
-    return Seen(one, two, found, whole, page.number, record.get("pages", 1), record)
+    return Seen(kept, record)
 
 
 def describe(seen: Seen, settings: Settings, models: Models) -> tuple[str, str]:
-    """What changed on the page that is shown, in words; or no words, and why there are none."""
-    if not seen.whole:
+    """What changed on the first page that is shown, in words; or no words, and why there are none."""
+    page, found = seen.pages[0]
+    if page.before is None or page.after is None:
         return "", "only one of the files has this page"
     try:
-        return models.words(seen.before, seen.after, settings.most), ""
+        said = models.words(page.before, page.after, settings.most)
     except ValueError as error:
         return "", str(error)
+    return believed(said, len(found.regions))
 
 
-def lay_out(files: list[str | Path], folder: Path) -> Path:
-    """Put uploaded pictures, or what uploaded archives hold, into one folder, under their own names.
+def believed(said: str, regions: int) -> tuple[str, str]:
+    """What a model says, as far as it agrees with the boxes; or no words, and why.
 
-    Raises
-    ------
-    ValueError
-        Two have the same name; an archive is damaged, unpacks to too much or leaves its folder.
+    A change from something to the same, as "the red disk is now a red disk", is none, and is left out. With regions
+    nothing may be "the same", and without any nothing else may be said.
     """
-    folder.mkdir(parents=True)
-    for path in map(Path, files):
-        if path.suffix.lower() == ".zip":
-            unpack(path, folder, limit=MAX_ARCHIVE)
-        elif (folder / path.name).exists():
-            raise ValueError(f"two files are called {path.name}: give each picture a name of its own")
-        else:
-            shutil.copyfile(path, folder / path.name)
-    inside = [path for path in folder.iterdir() if not path.name.startswith((".", "__"))]
-    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
+    parts = re.split(r"\s+and\s+(?=(?:the|an?|there)\b)", said.strip(" ."))
+    parts = [part for part in parts if part and not _is_empty(part)]
+    if parts and all(bool(_NOTHING.search(part)) == (regions == 0) for part in parts):
+        return " and ".join(parts), ""
+    shown = "differences" if regions else "none"
+    return "", f"what the model says does not agree with the comparison, which found {shown}"
 
 
-def batch(folder: Path, settings: Settings, models: Models) -> Iterator[tuple[int, dict[str, Any], str]]:
-    """Compare all pairs of a folder; what is in no pair has its reason.
-
-    Yields
-    ------
-    count, record, thumbnails : how many pairs there are; what is known of the next one, with the names of `COLUMNS`
-        and its "boxes", and all that is "found" there; HTML of both pictures.
-    """
-    with searched(folder) as items:
-        count = sum(item.state == "compared" for item in items)
-    if count > MAX_PAIRS:
-        raise ValueError(f"these are {count} pairs: at most {MAX_PAIRS}; `whatchanged diff --pairs` takes more")
-
-    def one(item: Item) -> tuple[dict[str, Any], str]:
-        if item.state != "compared":
-            raise ValueError(item.error or item.note)
-        before, after = (file.path for file in item.files)
-        seen = see(before, after, settings, models)
-        found = seen.record["regions"]
-        record: dict[str, Any] = {"similarity": rounded_down(seen.record["similarity"], 4), "regions": len(found)}
-        record |= {"kind": seen.record["kind"], "note": seen.record["note"]}
-        record |= {"words": describe(seen, settings, models)[0]}
-        record |= {"boxes": [[one[name] for name in ("x", "y", "width", "height")] for one in found], "found": found}
-        drawn = drawing.draw_regions(seen.before, seen.after, seen.found)
-        return record, _thumbnail(drawn, f"{before.name} and {after.name}")
-
-    for number, (item, done, reason) in enumerate(each(items, one), start=1):
-        known, thumbnails = done or ({"error": reason}, "")
-        names = {"before": item.before, "after": item.after}
-        record = dict.fromkeys(COLUMNS, "") | {"number": number}
-        record |= {which: file.path.name if file else "" for which, file in names.items()}
-        yield len(items), record | known, thumbnails
-
-
-def _thumbnail(picture: np.ndarray, alt: str) -> str:
-    data = base64.b64encode(cv2.imencode(".jpg", shrink(picture, 360)[..., ::-1])[1].tobytes()).decode()
-    return f'<img src="data:image/jpeg;base64,{data}" alt="{html.escape(alt)}, boxes around what differs">'
-
-
-def table(rows: Sequence[tuple[dict[str, Any], str]]) -> str:
-    """The records as an HTML table, with thumbnails."""
-    cells = []
-    for record, thumbnails in rows:
-        pictures = thumbnails or html.escape(f"{record['before']}, {record['after']}")
-        cells.append([str(record["number"]), pictures, *(html.escape(str(record[name])) for name in COLUMNS[3:])])
-    return html_table("What differs in each pair", ["pair", "pictures", *COLUMNS[3:]], cells)
-
-
-def html_table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table that scrolls sideways where it is wider than the page; cells are HTML."""
-    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    table = f"<table><caption>{caption}</caption><tr>{head}</tr>{body}</table>"
-    return f'<div class="rows" tabindex="0" role="region" aria-label="{caption}">{table}</div>'
+def _is_empty(part: str) -> bool:
+    sides = _BECAME.fullmatch(part)
+    return sides is not None and sides[1].casefold() == sides[2].casefold()

@@ -14,6 +14,7 @@ class Sessions:
         self.root = root
         self._folders: dict[str, Path] = {}
         self._uploads: dict[str, set[Path]] = {}
+        self._originals: dict[str, str] = {}
 
     def folder(self, session: str) -> Path:
         """A new folder for the session, under a name that nobody can guess."""
@@ -26,10 +27,21 @@ class Sessions:
         """Note uploads of the session."""
         self._uploads.setdefault(session, set()).update(map(Path, paths))
 
+    def shown_as(self, path: str, copy: str) -> str:
+        """Note that a copy stands for an upload where it is shown; the copy."""
+        self._originals[copy] = path
+        return copy
+
+    def original(self, path: str) -> str:
+        """The upload that a copy stands for; what is no copy is its own."""
+        return self._originals.get(path, path)
+
     def end(self, session: str) -> None:
         """Delete what the session has. A file that another one uploaded, too, stays with that."""
         mine = self._uploads.pop(session, set())
         for path in mine.difference(*self._uploads.values()):
             path.unlink(missing_ok=True)
         if session in self._folders:
+            own = f"{self._folders[session]}/"
+            self._originals = {copy: path for copy, path in self._originals.items() if not copy.startswith(own)}
             shutil.rmtree(self._folders.pop(session), ignore_errors=True)

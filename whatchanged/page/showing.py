@@ -1,88 +1,66 @@
-"""What the page shows of a pair that was compared: pictures, the status, the table of its regions."""
+"""What the page shows of a pair that was compared: the status, the report as a piece of the page, files to download."""
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
+from whatchanged.drawing import below_each_other, draw_regions
+from whatchanged.files import write_json, write_whole
+from whatchanged.images import write_image
+from whatchanged.page.comparing import Seen, Settings
+from whatchanged.report import pair_fragment, report_page
+from whatchanged.sheets import verdict
 
-from whatchanged.detection import sized
-from whatchanged.drawing import draw_regions, overlay
-from whatchanged.images import size, write_image
-from whatchanged.page.comparing import Seen, Settings, html_table
-from whatchanged.sheets import KIND_WORDS
+VIEW_PIXELS = 8_000_000
+"""Larger pictures are shown smaller in the page; those of the report to download are not."""
 
 SIZE_WORDS = {
-    "pad": "what only one of them has is told.",
-    "crop": "what both have at the top left is compared.",
-    "scale": "compared at the smaller size.",
+    "crop": "Only what both have at the top left is compared.",
+    "scale": "They are compared at the smaller size.",
 }
-_WHITE = (255, 255, 255)
-
-
-def written_pictures(seen: Seen, settings: Settings, folder: Path) -> dict[str, str]:
-    """The pair with its boxes, its heat map, and both pictures as they lay on each other, as files in a folder: name ->
-    file.
-    """
-    before, after = sized(seen.before, seen.after, settings.size)
-    heat = seen.found.map
-    shown = {
-        "changes": draw_regions(seen.before, seen.after, seen.found),
-        "heat": overlay(before, heat, highest=max(0.25, float(heat.max()))),
-    }
-    shown["before"], shown["after"] = on_each_other(before, after, seen)
-    return {name: str(write_image(folder / f"{name}.png", picture)) for name, picture in shown.items()}
-
-
-def on_each_other(before: np.ndarray, after: np.ndarray, seen: Seen) -> tuple[np.ndarray, np.ndarray]:
-    """Two pictures in one size: photographs as they were laid on each other, others with white where one ends."""
-    height, width = np.maximum(before.shape[:2], after.shape[:2]).tolist()
-    one, two = (
-        cv2.copyMakeBorder(
-            image, 0, height - image.shape[0], 0, width - image.shape[1], cv2.BORDER_CONSTANT, value=_WHITE
-        )
-        for image in (before, after)
-    )
-    if seen.found.alignment is None:
-        return one, two
-    return before, seen.found.alignment.warp(two)[: before.shape[0], : before.shape[1]]
 
 
 def summary(seen: Seen, settings: Settings) -> str:
-    """What was found, in a few sentences."""
-    count = len(seen.record["regions"])
-    told = [f"{count} regions differ." if count > 1 else "1 region differs." if count else _none(seen)]
-    if seen.pages > 1:
-        told.append(f"Page {seen.page} of {seen.pages} is shown.")
-    if settings.method == "tolerant":
-        told.append(KIND_WORDS[seen.found.kind])
-    if seen.before.shape != seen.after.shape:
-        told.append(f"The pictures are {size(seen.before)} and {size(seen.after)}: {SIZE_WORDS[settings.size]}")
-    if note := seen.record["note"]:
-        told.append(f"{note[0].upper()}{note[1:]}.")
-    return " ".join(told)
+    """What was found, in a few sentences; whatever is not shown is told."""
+    told = [verdict(seen.record)]
+    if seen.shown < seen.count:
+        each = " of each page" if len(seen.pages) > 1 else ""
+        most = f"{settings.most} strongest{each} are" if settings.most > 1 else f"strongest{each} is"
+        told.append(f"The {most} shown; JSON has all.")
+    pages = seen.record.get("pages", 1)
+    if differ := len({one["page"] for one in seen.record["regions"]}):
+        if len(seen.pages) < differ:
+            told.append(f"{differ} of {pages} pages differ; the first {len(seen.pages)} of those are shown.")
+        elif pages > 1:
+            told.append(f"{differ} of {pages} pages differ.")
+    first, _ = seen.pages[0]
+    if first.before is not None and first.after is not None and first.before.shape != first.after.shape:
+        told.append(SIZE_WORDS.get(settings.size, ""))
+    return " ".join(filter(None, told))
 
 
-def _none(seen: Seen) -> str:
-    if seen.record["similarity"] == 1:
-        return "No difference."
-    return f"No region differs{' by more than the noise' if seen.record['kind'] == 'camera' else ''}."
+def view(seen: Seen, settings: Settings) -> str:
+    """The pair as HTML to be put into the page, see `report.pair_fragment`."""
+    shown = [side for page, _ in seen.pages for side in (page.before, page.after) if side is not None]
+    large = any(side.shape[0] * side.shape[1] > VIEW_PIXELS for side in shown)
+    pixels = VIEW_PIXELS if large else None
+    return pair_fragment(seen.pages, seen.record, size=settings.size, pixels=pixels, script=False)
 
 
-def regions_table(seen: Seen) -> str:
-    """The regions of all pages as an HTML table, numbered as they are drawn on their page."""
-    names = ["number", *(["page"] if seen.pages > 1 else []), "what", "before", "after", "area", "strength"]
-    numbers: Counter[int] = Counter()
-    rows = []
-    for region in seen.record["regions"]:
-        numbers[region["page"]] += 1
-        known = region | {"number": numbers[region["page"]], "before": _place(region), "after": _place(region["after"])}
-        rows.append([str(known[name]) for name in names])
-    return html_table("Regions: x, y, width and height in pixels of each picture", names, rows)
+def whole_report(title: str, seen: Seen, names: dict[str, Any], settings: Settings, index: str = "") -> str:
+    """The pair as a document of its own, see `report.report_page`; `names` are those of its files."""
+    known = {name: names.get(name) or "" for name in ("before", "after")}
+    return report_page(title, seen.pages, known | seen.record, index=index, size=settings.size)
 
 
-def _place(box: dict[str, Any] | None) -> str:
-    return "" if box is None else ", ".join(str(box[name]) for name in ("x", "y", "width", "height"))
+def written(before: str, after: str, seen: Seen, settings: Settings, folder: Path) -> tuple[Path, Path, Path]:
+    """The picture with boxes, the record as JSON and the report, as files in a folder."""
+    names = {"before": Path(before).name, "after": Path(after).name}
+    drawn = [draw_regions(page.before, page.after, found) for page, found in seen.pages]
+    title = " and ".join(dict.fromkeys(names.values()))
+    return (
+        write_image(folder / "changes.png", below_each_other(drawn)),
+        write_json(folder / "changes.json", names | seen.record),
+        write_whole(folder / "changes.html", whole_report(title, seen, names, settings).encode()),
+    )

@@ -1,0 +1,138 @@
+"""Many pairs as the page takes them: laid out, paired, compared and written; no path of the server is told."""
+
+from __future__ import annotations
+
+import csv
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers.photographs import photo_pair
+from whatchanged.detection import detect
+from whatchanged.page import batch
+from whatchanged.page.comparing import Models, Settings
+from whatchanged.report import index_fragment
+
+NO_MODELS = Models("nowhere", "nowhere")
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return photo_pair(2, name="coffee", edits=(3, 3))
+
+
+def save(path, picture):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path)
+    return path
+
+
+def plain(path):
+    return save(path, np.zeros((8, 8, 3), np.uint8))
+
+
+def test_uploads_are_laid_out(tmp_path, monkeypatch):
+    one = plain(tmp_path / "a" / "x.png")
+    two = plain(tmp_path / "b" / "x.png")
+    three = plain(tmp_path / "c" / "x_2.png")
+    assert {path.name for path in batch.lay_out([one, three], tmp_path / "1").iterdir()} == {"x.png", "x_2.png"}
+    with pytest.raises(ValueError, match=r"two files are called x.png"):
+        batch.lay_out([one, two], tmp_path / "2")
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.write(one, "mine/before/x.png")
+        archive.write(two, "mine/after/x.png")
+        archive.writestr("__MACOSX/mine/x", "")
+    folder = batch.lay_out([tmp_path / "all.zip"], tmp_path / "3")
+    assert folder == tmp_path / "3" / "mine"
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        archive.writestr("../outside.png", "x")
+    with pytest.raises(ValueError, match="would leave the folder"):
+        batch.lay_out([tmp_path / "bad.zip"], tmp_path / "4")
+    assert not (tmp_path / "outside.png").exists()
+    (tmp_path / "no.zip").write_text("no zip")
+    with pytest.raises(ValueError, match=r"^no.zip is not an archive"):
+        batch.lay_out([tmp_path / "no.zip"], tmp_path / "5")
+    monkeypatch.setattr(batch, "MAX_ARCHIVE", 10)
+    with pytest.raises(ValueError, match="unpacks to more than"):
+        batch.lay_out([tmp_path / "all.zip"], tmp_path / "6")
+
+
+def names_of(items):
+    return [tuple(file and file.path.name for file in (item.before, item.after)) for item in items]
+
+
+def test_pairs_by_name_by_pattern_and_in_order(tmp_path):
+    for name in ("x9.png", "x10.png", "x11.png", "y_temp.png", "y_test.png"):
+        plain(tmp_path / "in" / name)
+    (tmp_path / "in" / "notes.txt").write_text("x")
+    found = batch.found_in(tmp_path / "in", None)
+    assert ("y_temp.png", "y_test.png") in names_of(found)
+    ordered = batch.found_in(tmp_path / "in", batch.IN_ORDER)
+    assert names_of(ordered[:2]) == [("x9.png", "x10.png"), ("x11.png", "y_temp.png")]
+    assert [(one.name, one.error or one.note) for one in ordered[2:]] == [
+        ("y_test.png", "it is the last one, and has no partner"),
+        ("notes.txt", "no picture: its name ends with .txt"),
+    ]
+    assert ("x9.png", "x10.png") in names_of(batch.found_in(tmp_path / "in", ("{id}9", "{id}10")))
+    for pattern, said in (
+        (("{id}", "{no}"), r"^the pattern \{id\} \{no\}: "),
+        (("{id}_old", "{id}_new"), "^what was put in holds no pairs: name them as {id}_old and {id}_new"),
+    ):
+        with pytest.raises(ValueError, match=said) as told:
+            batch.found_in(tmp_path / "in", pattern)
+        assert str(tmp_path) not in str(told.value)
+    plain(tmp_path / "one" / "x.png")
+    with pytest.raises(ValueError, match="there are not two pictures"):
+        batch.found_in(tmp_path / "one", batch.IN_ORDER)
+
+
+def rows_of(folder, work):
+    items = batch.found_in(folder, None)
+    return list(batch.batch(items, folder, Settings(most=2), NO_MODELS, work / "pages"))
+
+
+def test_many_pairs(pair, tmp_path, monkeypatch):
+    folder = tmp_path / "in"
+    for name, picture in (("a", pair.before), ("a_2", pair.after), ("b", pair.before), ("b_2", pair.before)):
+        save(folder / f"{name}.png", picture)
+    (folder / "c.png").write_text("no image")
+    save(folder / "c_2.png", pair.after)
+    save(folder / "lone_before.png", pair.after)
+    rows = rows_of(folder, tmp_path / "out")
+    a, b, c, lone = [row.record for row in rows]
+    expected = detect(pair.before, pair.after).summary()
+    assert a == expected | {
+        "number": 1, "name": "a.png", "before": "a.png", "after": "a_2.png", "state": "compared", "words": "",
+    }  # fmt: skip
+    assert (b["regions"], b["kind"], b["similarity"]) == ([], "exact", 1)
+    assert (c["state"], c["error"]) == ("unreadable", "c.png is not an image that can be read")
+    assert (lone["state"], lone["before"], lone["after"]) == ("left out", "lone_before.png", None)
+    assert lone["error"] == "there is no lone_after.png"
+    assert [row.entry.state for row in rows] == ["changed", "same", "unreadable", "left out"]
+    assert batch.totals(rows) == "3 pairs: 1 differ, 1 do not, 1 bad; 1 left out."
+
+    as_json, as_csv, packed = batch.results(rows, tmp_path / "out")
+    assert json.loads(as_json.read_text()) == [a, b, c, lone]
+    table = list(csv.DictReader(as_csv.read_text().splitlines()))
+    assert [(row["name"], row["regions"], row["error"]) for row in table] == [
+        ("a.png", "3", ""),
+        ("b.png", "0", ""),
+        ("c.png", "", c["error"]),
+        ("lone_before.png", "", lone["error"]),
+    ]
+    with zipfile.ZipFile(packed) as archive:
+        assert sorted(archive.namelist()) == ["index.html", "pages/001.html", "pages/002.html"]
+        index = archive.read("index.html").decode()
+        told = index + archive.read("pages/001.html").decode() + as_json.read_text() + as_csv.read_text()
+    assert 'href="pages/001.html"' in index
+    assert str(tmp_path) not in told, "no path of the server"
+    listed = index_fragment([row.entry for row in rows], script=False)
+    assert listed.count("<img") == 4
+    assert "a.png and a_2.png" in listed
+    assert "<script" not in listed
+    monkeypatch.setattr(batch, "MAX_PAIRS", 2)
+    with pytest.raises(ValueError, match="these are 3 pairs: at most 2"):
+        batch.found_in(folder, None)
