@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from whatchanged import kept
 from whatchanged.files import write_json
 from whatchanged.formats import ImageError
 from whatchanged.images import read_image, resized, unreadable, write_image
+from whatchanged.pictures import Indices
 from whatchanged.texts import json_of
 
 CHANGE_LABELS = ("color", "shape", "texture")
@@ -104,7 +105,7 @@ class SubtleDiffDataset(LabeledImages):
         pair = self.transform(*pair) if self.transform else pair
         return np.stack([resized(one, self.size) for one in pair] if self.size else pair)
 
-    def made_of(self, indices: Sequence[int]) -> tuple[list[Path], str]:
+    def made_of(self, indices: Indices) -> tuple[list[Path], str]:
         chosen = [self.records[index] for index in indices]
         files = [self.folder / side / record[side] for record in chosen for side in _SIDES]
         return files, f"pairs {self.size} {kept.called(self.transform)}"

@@ -14,7 +14,7 @@ from whatchanged.classes import TENSORS, by_class, why_left_out
 from whatchanged.images import one_a_core, read_image, resized
 from whatchanged.labels import read_labels
 from whatchanged.pairs import each
-from whatchanged.pictures import PictureBatches
+from whatchanged.pictures import Indices, PictureBatches
 from whatchanged.weights import read_tensor, to_picture, to_tensor
 
 
@@ -47,7 +47,7 @@ class LabeledImages(PictureBatches):
         first = f"{len(self)} images: {', '.join(f'{count} {name}' for name, count in sizes)}"
         return "\n".join([first, *([why_left_out(self.skipped)] if self.skipped else [])])
 
-    def subset(self, indices: Sequence[int] | np.ndarray) -> LabeledImages:
+    def subset(self, indices: Indices) -> LabeledImages:
         """The images at these places, in this order."""
         return _Subset(self, indices)
 
@@ -66,7 +66,7 @@ class LabeledImages(PictureBatches):
         same.splits, same.skipped = self.splits, self.skipped
         return same
 
-    def made_of(self, indices: Sequence[int]) -> tuple[list[Path], str]:
+    def made_of(self, indices: Indices) -> tuple[list[Path], str]:
         """The files of some of the images, and what is done with them."""
         raise ValueError("these images come from no files: they are in memory, and stay there")
 
@@ -91,7 +91,7 @@ class Pictures(LabeledImages):
     def picture(self, index: int) -> np.ndarray:
         return self.images[index]
 
-    def pictures(self, indices: Sequence[int]) -> np.ndarray:
+    def pictures(self, indices: Indices) -> np.ndarray:
         return kept.taken(self.images, indices)
 
 
@@ -127,7 +127,7 @@ class ImageFiles(LabeledImages):
         _, _, reason = next(each([index], self.picture))
         return f"{self.name(index)}: {reason.replace(str(self.paths[index]), 'it')}" if reason else ""
 
-    def made_of(self, indices: Sequence[int]) -> tuple[list[Path], str]:
+    def made_of(self, indices: Indices) -> tuple[list[Path], str]:
         return [self.paths[index] for index in indices], f"{kept.called(type(self))} {self.size}"
 
 
@@ -145,14 +145,14 @@ class TensorFiles(ImageFiles):
 
 
 class _Subset(LabeledImages):
-    def __init__(self, whole: LabeledImages, indices: Sequence[int] | np.ndarray) -> None:
+    def __init__(self, whole: LabeledImages, indices: Indices) -> None:
         self.whole, self.indices, self.resident = whole, np.asarray(indices, int), whole.resident
         super().__init__(whole.labels[self.indices], whole.names)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         return self.whole[self.indices[index]]
 
-    def batch_of(self, indices: Sequence[int]) -> tuple[Any, Any]:
+    def batch_of(self, indices: Indices) -> tuple[Any, Any]:
         return self.whole.batch_of(self.indices[indices])
 
     def on_device(self, batch: tuple[Any, Any]) -> tuple[Any, Any]:
@@ -161,10 +161,10 @@ class _Subset(LabeledImages):
     def picture(self, index: int) -> np.ndarray:
         return self.whole.picture(self.indices[index])
 
-    def pictures(self, indices: Sequence[int]) -> np.ndarray:
+    def pictures(self, indices: Indices) -> np.ndarray:
         return self.whole.pictures(self.indices[indices])
 
-    def made_of(self, indices: Sequence[int]) -> tuple[list[Path], str]:
+    def made_of(self, indices: Indices) -> tuple[list[Path], str]:
         return self.whole.made_of(self.indices[indices])
 
     def name(self, index: int) -> str:

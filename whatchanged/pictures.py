@@ -9,6 +9,8 @@ import numpy as np
 
 from whatchanged.weights import normalized, to_tensor
 
+Indices = Sequence[int] | np.ndarray
+
 
 class PictureBatches:
     """What makes a dataset of labeled pictures: an item is (tensor, label), and `training.fit` may take whole batches.
@@ -35,11 +37,11 @@ class PictureBatches:
         """The image as uint8 array (H, W, 3), or the pair as (2, H, W, 3)."""
         raise NotImplementedError
 
-    def pictures(self, indices: Sequence[int]) -> np.ndarray:
+    def pictures(self, indices: Indices) -> np.ndarray:
         """Several, as one uint8 array (n, H, W, 3) or (n, 2, H, W, 3)."""
         return np.stack([self.picture(index) for index in indices])
 
-    def batch_of(self, indices: Sequence[int]) -> tuple[Any, Any]:
+    def batch_of(self, indices: Indices) -> tuple[Any, Any]:
         """Several with their labels, as they are sent to the device."""
         if type(self).__getitem__ is PictureBatches.__getitem__:
             return self.pictures(indices), self.labels[indices]

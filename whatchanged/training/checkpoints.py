@@ -76,8 +76,8 @@ class Checkpoints:
 
     def due(self, state: Progress, steps: int) -> bool:
         """Whether it is time to save; after the last of an epoch's `steps` that is done with the epoch."""
-        every = self.keep and self.keep.checkpoint_every
-        return bool(every) and state.step < steps and state.step % every == 0
+        every = self.keep.checkpoint_every if self.keep else None
+        return every is not None and every > 0 and state.step < steps and state.step % every == 0
 
     def after_epoch(self, model: nn.Module, state: Progress) -> None:
         """Save, and where it is time to keep the weights for good."""

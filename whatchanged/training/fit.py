@@ -244,10 +244,10 @@ class Trainer:
             noted.append(Noted(indices, len(indices), {"loss": value, **parts}))
             if self.recipe.metrics and outputs is not None:
                 kept.append((outputs.float(), batch[1]))
-        for one, values in zip(noted, numbers(noted), strict=True):
-            hold_finite(values["loss"], f"validation loss became {{}} after epoch {epoch}", one.samples)
-            for name, value in values.items():
-                totals[name] = totals.get(name, 0.0) + value * one.own
+        for one, told in zip(noted, numbers(noted), strict=True):
+            hold_finite(told["loss"], f"validation loss became {{}} after epoch {epoch}", one.samples)
+            for name, number in told.items():
+                totals[name] = totals.get(name, 0.0) + number * one.own
         kept = [(outputs.cpu(), labels.cpu()) for outputs, labels in kept]
         everywhere = gather_object([totals])
         names = dict.fromkeys(name for one in everywhere for name in one)  # a process may have had no batch

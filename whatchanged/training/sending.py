@@ -78,8 +78,10 @@ def _read(
     options: dict[str, Any] = {"num_workers": workers, "generator": torch.Generator().manual_seed(seed)}
     options |= {"prefetch_factor": READY} if workers else {}
     if at_once is None:
-        return iter(DataLoader(dataset, batch_sampler=batches, **options))
-    return iter(DataLoader(_Batches(at_once), sampler=batches, batch_size=None, collate_fn=_tensors, **options))
+        lists: Any = batches
+        return iter(DataLoader(dataset, batch_sampler=lists, **options))
+    whole: Any = _Batches(at_once)
+    return iter(DataLoader(whole, sampler=batches, batch_size=None, collate_fn=_tensors, **options))
 
 
 class _Batches:
