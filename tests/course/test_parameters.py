@@ -123,7 +123,7 @@ def test_a_parameter_of_the_course_without_a_value_says_what_it_takes(path):
     """What may be None and is not annotated is text: it names something, and its comment promises no number."""
     for name, one in declared(path).items():
         if one.default is None and one.kind is str:
-            assert name in ("DATA_DIR", "WEIGHTS", "INBOX", "CHECKPOINT", "MODEL_NAME", "PRECISION"), name
+            assert name in ("DATA_DIR", "WEIGHTS", "INBOX", "CHECKPOINT", "MODEL_NAME", "PRECISION", "SCREENS"), name
 
 
 @pytest.mark.parametrize(

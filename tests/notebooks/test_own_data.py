@@ -43,7 +43,7 @@ def test_resnet18_on_real_photographs(real_data, tmp_path):
         assert f"{name:<14} {interval['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]" in printed
 
 
-def tested(folder, name, data):
+def judged_by(folder, name, data):
     """Execute the notebook again in MODE "test", on other data; what it left out is told, and nothing is trained."""
     process = run_offline(
         ROOT / "notebooks" / f"{name}.ipynb", folder, "-p", "MODE", "test", "-p", "DATA_DIR", str(data)
@@ -82,7 +82,7 @@ def test_resnet18_where_few_are_cracked(tmp_path, monkeypatch):
     assert measured["judged"] in measured["accuracy"]
     saved = (output / "model.safetensors").stat().st_mtime_ns
     other = uneven(tmp_path / "other" / "test", 7, 45, 5).parent
-    tested(tmp_path, "02_resnet18_defects", other)
+    judged_by(tmp_path, "02_resnet18_defects", other)
     assert (output / "model.safetensors").stat().st_mtime_ns == saved
     trained = resnet18.Classifier.load(output / "model.safetensors")
     logits, truth = training.predict(trained.model, defect_images(other / "test", 32))
@@ -114,7 +114,7 @@ def test_dbt_resnet50_on_pairs_of_ones_own(tmp_path):
 
     other = write_dataset(tmp_path / "other", (scenes.subtle_pair(1, i, size=64, things=(1, 2)) for i in range(40)))
     saved = (output / "course" / "history.json").stat().st_mtime_ns, (output / "model.safetensors").stat().st_mtime_ns
-    tested(tmp_path, "03_dbt_resnet50", other)
+    judged_by(tmp_path, "03_dbt_resnet50", other)
     assert saved == tuple((output / name).stat().st_mtime_ns for name in ("course/history.json", "model.safetensors"))
     trained = dbt_resnet50.ChangeClassifier.load(output / "model.safetensors")
     pairs = SubtleDiffDataset(other, transform=alignment.aligned, size=64)
@@ -163,7 +163,7 @@ def test_dual_attention_where_few_are_cracked(tmp_path):
     assert process.returncode == 0, process.stdout + process.stderr
     output, other = tmp_path / "04_keras_dual_attention", uneven(tmp_path / "other", 7, 25, 5)
     saved = (output / "model.keras").stat().st_mtime_ns
-    tested(tmp_path, "04_keras_dual_attention", other)
+    judged_by(tmp_path, "04_keras_dual_attention", other)
     assert (output / "model.keras").stat().st_mtime_ns == saved
     measured = json.loads((output / "results.json").read_text())
     assert measured["images"] == 30

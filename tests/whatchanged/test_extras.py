@@ -11,7 +11,8 @@ from PIL import Image
 from whatchanged.__main__ import main
 from whatchanged.extras import how_to_install, needed
 from whatchanged.page.app import examples
-from whatchanged.page.comparing import Models, Settings, batch, describe, see
+from whatchanged.page.batch import batch, found_in
+from whatchanged.page.comparing import Models, Settings, describe, see
 
 ABSENT = ("torch", "torchvision", "safetensors", "transformers", "scipy")
 
@@ -49,8 +50,8 @@ def test_commands_name_the_extra(without_models, pair, capsys):
 
 
 def test_the_page_compares_without_models(without_models, pair):
-    ((count, record, _),) = batch(pair, Settings(), Models())
-    assert (count, record["error"], record["regions"], record["words"]) == (1, "", 0, "")
+    (row,) = batch(found_in(pair, None), pair, Settings(), Models(), pair / "pages")
+    assert (row.record["state"], row.record["regions"], row.record["words"]) == ("compared", [], "")
     seen = see(pair / "x_before.png", pair / "x_after.png", Settings(), Models())
     assert "start the page with --model-path" in describe(seen, Settings(), Models())[1]
     assert ".[models]" in describe(seen, Settings(), Models("somewhere"))[1]
