@@ -73,12 +73,13 @@ class Shown:
                 break
         return shown
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
         """For Jupyter: the view; where none is shown, as on paper, both pictures with boxes; and in words."""
         still = images.shrink(draw_regions(self.before, self.after, self.found), _STILL)
         few = io.BytesIO()
         Image.fromarray(still).quantize(256).save(few, format="png", optimize=True)  # a third of the bytes
-        return {"text/html": self.html, "image/png": few.getvalue(), "text/plain": repr(self)}
+        told = {"text/html": self.html, "image/png": few.getvalue(), "text/plain": repr(self)}
+        return told, {"image/png": {"alt": f"Before and after, with a box where they differ: {self!r}"}}
 
 
 def compare(

@@ -46,7 +46,7 @@ def test_what_it_finds_is_what_detect_finds(shown):
 
 
 def test_it_is_small_and_asks_for_nothing(shown):
-    html = shown._repr_mimebundle_()["text/html"]
+    html = shown._repr_mimebundle_()[0]["text/html"]
     assert len(html.encode()) <= CELL_BYTES == 100_000
     assert html.count('src="data:image/') >= 3
     assert html.count("src=") == html.count('src="data:image/')
@@ -61,11 +61,12 @@ def test_more_bytes_show_more(shown):
 
 
 def test_where_no_html_is_shown_there_are_a_picture_and_words(shown):
-    bundle = shown._repr_mimebundle_()
+    bundle, about = shown._repr_mimebundle_()
     picture = Image.open(io.BytesIO(bundle["image/png"]))
     assert picture.format == "PNG"
     assert max(picture.size) == 640
     assert bundle["text/plain"] == repr(shown)
+    assert repr(shown) in about["image/png"]["alt"]
     assert repr(shown).startswith(f"{len(shown.found.regions)} region")
 
 
