@@ -75,7 +75,7 @@ def test_a_taken_port_is_told_and_another_serves_until_ctrl_c(tmp_path):
             told = app.stderr.readline()
             found = re.fullmatch(rf"whatchanged: port {port} is taken, so the page is on port (\d+)\n", told)
             assert found, told
-            assert f"http://127.0.0.1:{found[1]}\n" in app.stdout.readline()
+            assert f"http://127.0.0.1:{found[1]}/" in app.stdout.readline()
             with urllib.request.urlopen(f"http://127.0.0.1:{found[1]}/", timeout=30) as page:
                 assert page.status == 200
             app.send_signal(signal.SIGINT)
