@@ -7,7 +7,6 @@ from helpers.evaluation.boxes import (
     box_iou,
     compare_methods,
     match_boxes,
-    precision_recall,
     score_boxes,
     score_clusters,
     score_sets,

@@ -154,30 +154,6 @@ def _boxes_mask(boxes: Iterable[Sequence[float]], shape: tuple[int, int]) -> np.
     return mask
 
 
-def precision_recall(
-    results: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], iou: float = 0.3
-) -> tuple[np.ndarray, np.ndarray]:
-    """Precision and recall as the least strength of a reported box falls.
-
-    Parameters
-    ----------
-    results : for each pair: found boxes (n, 4), their strengths (n,), true boxes (m, 4).
-    iou : least overlap that counts.
-
-    Returns
-    -------
-    precision, recall : float arrays, one point for each found box, strongest first.
-    """
-    strengths, hits, total = [], [], 0
-    for found, strength, true in results:
-        strengths += list(strength)
-        hits += list(match_boxes(found, true, iou))
-        total += len(true)
-    order = np.argsort(-np.array(strengths), kind="stable")
-    right = np.cumsum(np.array(hits, float)[order])
-    return right / np.arange(1, len(right) + 1), right / max(total, 1)
-
-
 @dataclass(frozen=True)
 class ConditionScore:
     """How one method does under one nuisance.
@@ -187,14 +163,12 @@ class ConditionScore:
     method, condition : names.
     score : over the pairs with changes.
     false_boxes : boxes reported per pair in which nothing changed.
-    precision, recall : the curve over the strength of the boxes, see `precision_recall`.
     """
 
     method: str
     condition: str
     score: BoxScore
     false_boxes: float
-    curve: tuple[np.ndarray, np.ndarray]
 
 
 def compare_methods(
@@ -235,10 +209,8 @@ def compare_methods(
 def _condition_score(method: str, condition: str, found: list[Difference], changed: list[Pair], iou: float):
     hits, noise = found[: len(changed)], found[len(changed) :]
     boxes = [(difference.boxes, pair.boxes) for difference, pair in zip(hits, changed, strict=True)]
-    strengths = [np.array([one.strength for one in difference.regions for _ in one.places]) for difference in hits]
-    curve = precision_recall([(f, s, t) for (f, t), s in zip(boxes, strengths, strict=True)], iou)
     false_boxes = sum(len(difference.regions) for difference in noise) / max(1, len(noise))
-    return ConditionScore(method, condition, score_boxes(boxes, iou), false_boxes, curve)
+    return ConditionScore(method, condition, score_boxes(boxes, iou), false_boxes)
 
 
 def score_table(scores: Sequence[ConditionScore], value: Callable[[ConditionScore], float]) -> Any:

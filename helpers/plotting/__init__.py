@@ -6,7 +6,6 @@ from helpers.plotting.curves import (
     lines,
     loss_by_iteration,
     loss_parts,
-    precision_recall_curves,
     roc_curves,
     training_curves,
 )

@@ -1,4 +1,4 @@
-"""Figures of curves: training, precision and recall, ROC, intervals."""
+"""Figures of curves: training, ROC, intervals."""
 
 from __future__ import annotations
 
@@ -11,35 +11,6 @@ from matplotlib.figure import Figure
 
 from helpers.plotting.base import SERIES
 from whatchanged.drawing import FOUND
-
-
-def precision_recall_curves(
-    curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]], *, title: str, columns: int = 5
-) -> Figure:
-    """Precision over recall, one small plot a nuisance.
-
-    Parameters
-    ----------
-    curves : "nuisance" -> {"method" -> (precision, recall)}.
-    """
-    rows = -(-len(curves) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(10, 2.2 * rows + 0.5), sharex=True, sharey=True, squeeze=False, layout="constrained"
-    )
-    for axis, (name, methods) in zip(axes.flat, curves.items(), strict=False):
-        for order, (method, (precision, recall)) in enumerate(methods.items()):
-            width = max(1.5, 4.5 - order)  # the later lines are thinner, so that one sees those below them
-            axis.plot(recall, precision, color=SERIES[order % len(SERIES)], label=method, linewidth=width)
-        axis.set(title=name, xlim=(-0.02, 1.02), ylim=(-0.02, 1.05))
-        axis.title.set_fontsize(10)
-        axis.grid(alpha=0.3)
-    for axis in axes[-1]:
-        axis.set_xlabel("recall")
-    for axis in axes[:, 0]:
-        axis.set_ylabel("precision")
-    figure.suptitle(title, fontsize=11)
-    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=9)
-    return figure
 
 
 def lines(
