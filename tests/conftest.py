@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from support import FUZZ, REAL
 
 # A shell that runs tests in the background lets them ignore Ctrl-C, and so would all that they start and stop by it.
@@ -14,7 +14,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in each run, so that what passed once passes again; others, and more, where FUZZ says so.
-settings.register_profile("this project", derandomize=not FUZZ, deadline=None)
+BUSY = [HealthCheck.too_slow, HealthCheck.data_too_large]  # what they blame is the machine, or a folder with much in it
+settings.register_profile("this project", derandomize=not FUZZ, deadline=None, suppress_health_check=BUSY)
 settings.load_profile("this project")
 
 

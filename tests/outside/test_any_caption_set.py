@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from support import FUZZ
@@ -298,12 +298,7 @@ def attempt(read, *arguments, **options):
     return None, text
 
 
-@settings(
-    max_examples=25 * (FUZZ or 1),
-    derandomize=not FUZZ,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@settings(max_examples=25 * (FUZZ or 1))
 @given(worlds())
 def test_each_caption_has_its_own_pictures_or_is_refused(world):
     with tempfile.TemporaryDirectory() as name:

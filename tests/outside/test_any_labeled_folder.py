@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from support import FUZZ
@@ -168,12 +168,7 @@ def told(error, *wanted):
     assert any(one in text for one in wanted), text
 
 
-@settings(
-    max_examples=25 * (FUZZ or 1),
-    derandomize=not FUZZ,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@settings(max_examples=25 * (FUZZ or 1))
 @given(worlds())
 def test_each_labeled_file_is_read_right_or_left_out_with_a_word(world):
     with tempfile.TemporaryDirectory() as name:

@@ -8,9 +8,8 @@ import zipfile
 
 import numpy as np
 import pytest
-from PIL import Image
+from support import save_picture
 
-from helpers.photographs import photo_pair
 from whatchanged.detection import detect
 from whatchanged.page import batch
 from whatchanged.page.comparing import Models, Settings
@@ -19,19 +18,8 @@ from whatchanged.report import index_fragment
 NO_MODELS = Models("nowhere", "nowhere")
 
 
-@pytest.fixture(scope="module")
-def pair():
-    return photo_pair(2, name="coffee", edits=(3, 3))
-
-
-def save(path, picture):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
-    return path
-
-
 def plain(path):
-    return save(path, np.zeros((8, 8, 3), np.uint8))
+    return save_picture(path, np.zeros((8, 8, 3), np.uint8))
 
 
 def test_uploads_are_laid_out(tmp_path, monkeypatch):
@@ -97,10 +85,10 @@ def rows_of(folder, work):
 def test_many_pairs(pair, tmp_path, monkeypatch):
     folder = tmp_path / "in"
     for name, picture in (("a", pair.before), ("a_2", pair.after), ("b", pair.before), ("b_2", pair.before)):
-        save(folder / f"{name}.png", picture)
+        save_picture(folder / f"{name}.png", picture)
     (folder / "c.png").write_text("no image")
-    save(folder / "c_2.png", pair.after)
-    save(folder / "lone_before.png", pair.after)
+    save_picture(folder / "c_2.png", pair.after)
+    save_picture(folder / "lone_before.png", pair.after)
     rows = rows_of(folder, tmp_path / "out")
     a, b, c, lone = [row.record for row in rows]
     expected = detect(pair.before, pair.after).summary()

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from support import save_picture
 
-from helpers.photographs import photo_pair
 from whatchanged.detection import detect
 from whatchanged.formats import ImageError
 from whatchanged.page import comparing
@@ -16,20 +16,9 @@ from whatchanged.page.comparing import Models, Settings
 NO_MODELS = Models("nowhere", "nowhere")
 
 
-@pytest.fixture(scope="module")
-def pair():
-    return photo_pair(2, name="coffee", edits=(3, 3))
-
-
-def save(path, picture):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
-    return path
-
-
 @pytest.fixture
 def files(pair, tmp_path):
-    return save(tmp_path / "before.png", pair.before), save(tmp_path / "after.png", pair.after)
+    return save_picture(tmp_path / "before.png", pair.before), save_picture(tmp_path / "after.png", pair.after)
 
 
 @pytest.mark.parametrize("method", ["tolerant", "pixel", "ssim"])
@@ -54,7 +43,7 @@ def test_the_kind_may_be_said(pair, files, kind):
 @pytest.mark.parametrize("size", ["pad", "crop", "scale"])
 def test_sizes_that_differ(pair, tmp_path, size):
     half = cv2.resize(pair.after, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    given = save(tmp_path / "before.png", pair.before), save(tmp_path / "after.png", half)
+    given = save_picture(tmp_path / "before.png", pair.before), save_picture(tmp_path / "after.png", half)
     seen = comparing.see(*given, Settings(size=size), NO_MODELS)
     ((page, found),) = seen.pages
     assert found.regions == detect(pair.before, half, size=size).regions[:10]
@@ -67,7 +56,7 @@ def test_transparent_pictures_are_read_together(tmp_path):
     drawn = clear.copy()
     drawn[20:40, 30:50] = 255
     seen = comparing.see(
-        save(tmp_path / "before.png", clear), save(tmp_path / "after.png", drawn), Settings(), NO_MODELS
+        save_picture(tmp_path / "before.png", clear), save_picture(tmp_path / "after.png", drawn), Settings(), NO_MODELS
     )
     assert [(one.what, one.box) for one in seen.pages[0][1].regions] == [("added", (30, 20, 20, 20))]
 
@@ -117,7 +106,7 @@ def test_a_picture_is_named_as_its_owner_knows_it(tmp_path):
     (tmp_path / "letter.png").write_text("no image")
     with pytest.raises(ImageError, match=r"^letter.png is not an image"):
         comparing.read(tmp_path / "letter.png")
-    small = save(tmp_path / "small.png", np.zeros((9, 9, 3), np.uint8))
+    small = save_picture(tmp_path / "small.png", np.zeros((9, 9, 3), np.uint8))
     for names in (("small.png", "letter.png"), ("letter.png", "small.png")):
         with pytest.raises(ImageError, match=r"^letter.png is not an image"):
             comparing.see(*(tmp_path / name for name in names), Settings(), NO_MODELS)
@@ -165,5 +154,7 @@ def test_large_pictures_are_compared_as_by_the_command_line(tmp_path):
     before = np.full((2000, 20_000, 3), 250, np.uint8)
     after = before.copy()
     after[900:940, 15_000:15_080] = 20
-    seen = comparing.see(save(tmp_path / "a.png", before), save(tmp_path / "b.png", after), Settings(), NO_MODELS)
+    seen = comparing.see(
+        save_picture(tmp_path / "a.png", before), save_picture(tmp_path / "b.png", after), Settings(), NO_MODELS
+    )
     assert [region["x"] for region in seen.record["regions"]] == [15_000]
