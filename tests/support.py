@@ -26,8 +26,9 @@ SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
 PARAMETERS = 'PROFILE = "quick"\nOUTPUT_DIR = "../build/x"\nX = 1'
 
 
-def save_picture(path: Path, image: np.ndarray, **options: object) -> Path:
+def save_picture(path: str | Path, image: np.ndarray, **options: object) -> Path:
     """Write a picture, in the format that the name says; its folder is made."""
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(image).save(path, **options)
     return path

@@ -26,7 +26,6 @@ def picture(name, *boxes):
     made = GROUND.copy()
     for x, y, width, height in boxes:
         made[y : y + height, x : x + width] = 0
-    os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
     save_picture(name, made)
 
 
