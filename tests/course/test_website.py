@@ -90,7 +90,9 @@ def test_a_notebook_is_there_with_all_it_shows(site, pages, place):
     notebook, path = PAGES[place], (site / "notebooks" / place).with_suffix(".html")
     page, text = pages[path], path.read_text(encoding="utf-8")
     outputs = [o for cell in nbformat.read(notebook, 4).cells for o in cell.get("outputs", [])]
-    figures = [o for o in outputs if "image/png" in o.get("data", {})]
+    drawn = [o for o in outputs if "image/png" in o.get("data", {})]
+    figures = [o for o in drawn if "text/html" not in o.data]
+    assert all(o.data["text/html"].strip() in text for o in drawn if o not in figures)
     shown = [image for image in page.images if "_images" in image["src"]]
     assert len(shown) >= len(figures) + ("/" not in place)
     alts = {image.get("alt", "") for image in shown}
