@@ -216,6 +216,32 @@ def _picture_size(folder: Path, file: Any, name: str, broken: dict[Path, str]) -
         raise RecordError(f"{name}: {file!r} does not exist in {folder}") from error
 
 
+def parts_of(folder: Path, testing: bool = False) -> dict[str, tuple[Path, str | None]]:
+    """The parts of a data set, by name what `SubtleDiffDataset` reads them by: the folder and the split.
+
+    Parameters
+    ----------
+    folder : of the data set.
+    testing : leave out what is trained with: the part "test" alone, which is all of a folder that tells no parts.
+
+    Raises
+    ------
+    ValueError
+        A label is the same in all pairs of a part, so that nothing could be learned or judged by it.
+    """
+    found: dict[str, tuple[Path, str | None]] = {split: (folder, split) for split in SPLITS}
+    if testing:
+        whole = [] if (folder / "test").is_dir() else SubtleDiffDataset(folder).records
+        told = not whole or any("split" in one for one in whole)
+        found = {"test": (folder, "test" if told else None)}
+    for split, part in found.items():
+        labels = SubtleDiffDataset(*part).labels
+        for name in np.array(CHANGE_LABELS)[labels.min(axis=0) == labels.max(axis=0)]:
+            same = f"in all {len(labels)} pairs of the part {split!r} {name} is the same"
+            raise ValueError(f"{same}: give pairs with it and without")
+    return found
+
+
 def write_dataset(folder: str | Path, pairs: Iterable[Pair]) -> Path:
     """Write pairs to disk as `SubtleDiffDataset` reads them: `before/`, `after/` and `annotations.json`.
 

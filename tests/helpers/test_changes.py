@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from helpers import scenes
-from helpers.changes import CHANGE_LABELS, SPLITS, RecordError, SubtleDiffDataset, write_dataset
+from helpers.changes import CHANGE_LABELS, SPLITS, RecordError, SubtleDiffDataset, parts_of, write_dataset
 from helpers.things import ATTRIBUTES
 from whatchanged import alignment
 from whatchanged.formats import ImageError
@@ -223,3 +223,17 @@ def test_annotations_that_are_none(folder):
         SubtleDiffDataset(folder)
     with pytest.raises(ValueError, match="split is 'all'"):
         SubtleDiffDataset(folder, "all")
+
+
+def test_the_parts_of_a_data_set(folder, tmp_path, pairs):
+    """Where no record tells its part, all is there to be judged; and a part in which a label never changes is none."""
+    write_dataset(tmp_path / "apart" / "test", pairs)
+    assert parts_of(tmp_path / "apart", testing=True) == {"test": (tmp_path / "apart", "test")}
+    assert parts_of(folder, testing=True) == {"test": (folder, None)}
+    edit(folder, lambda records: [one | {"split": ("train", "val", "test")[i % 3]} for i, one in enumerate(records)])
+    edit(folder, lambda records: [one | {name: i // 3 % 2 for name in ATTRIBUTES} for i, one in enumerate(records)])
+    assert parts_of(folder, testing=True) == {"test": (folder, "test")}
+    assert parts_of(folder) == {split: (folder, split) for split in SPLITS}
+    edit(folder, lambda records: [one | {"shape": 1} if one["split"] == "val" else one for one in records])
+    with pytest.raises(ValueError, match="in all 4 pairs of the part 'val' shape is the same: give pairs with it"):
+        parts_of(folder)
