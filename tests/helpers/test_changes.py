@@ -231,7 +231,7 @@ def test_the_parts_of_a_data_set(folder, tmp_path, pairs):
     assert parts_of(tmp_path / "apart", testing=True) == {"test": (tmp_path / "apart", "test")}
     assert parts_of(folder, testing=True) == {"test": (folder, None)}
     edit(folder, lambda records: [one | {"split": ("train", "val", "test")[i % 3]} for i, one in enumerate(records)])
-    edit(folder, lambda records: [one | {name: i // 3 % 2 for name in ATTRIBUTES} for i, one in enumerate(records)])
+    edit(folder, lambda records: [one | dict.fromkeys(ATTRIBUTES, i // 3 % 2) for i, one in enumerate(records)])
     assert parts_of(folder, testing=True) == {"test": (folder, "test")}
     assert parts_of(folder) == {split: (folder, split) for split in SPLITS}
     edit(folder, lambda records: [one | {"shape": 1} if one["split"] == "val" else one for one in records])
