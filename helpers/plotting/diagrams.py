@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from helpers.plotting.base import SERIES
 
-_SIDES = 0.84, 0.62  # of a box, where columns and rows are one apart
+_SIDE = 0.84  # of a box, where columns are one apart
+_LINE, _GAP = 0.17, 0.33  # inches: a line of text, and from one row of boxes to the next
 
 
 def diagram(boxes: dict[str, tuple[float, float, str, str]], chains: Sequence[str], *, width: float = 10.0) -> Figure:
@@ -30,16 +31,20 @@ def diagram(boxes: dict[str, tuple[float, float, str, str]], chains: Sequence[st
         raise ValueError(f"there is no box {', '.join(sorted(unknown))}: the boxes are {', '.join(boxes)}")
     columns, rows = ([box[axis] for box in boxes.values()] for axis in (0, 1))
     across, down = max(columns) - min(columns) + 1, max(rows) - min(rows) + 1
-    figure, axis = plt.subplots(figsize=(width, 0.95 * down), facecolor="white", layout="constrained")
+    tall = _LINE * (max(box[3].count("\n") for box in boxes.values()) + 3)
+    figure, axis = plt.subplots(figsize=(width, (tall + _GAP) * down), facecolor="white", layout="constrained")
     axis.set(xlim=(min(columns) - 0.5, min(columns) - 0.5 + across), ylim=(max(rows) + 0.5, min(rows) - 0.5))
     axis.axis("off")
+    line, tall = _LINE / (tall + _GAP), tall / (tall + _GAP)  # where rows are one apart
     patches = {}
     for key, (column, row, name, told) in boxes.items():
-        corner = column - _SIDES[0] / 2, row - _SIDES[1] / 2
-        patches[key] = plt.Rectangle(corner, *_SIDES, facecolor="#E8F1F8", edgecolor=SERIES[0], linewidth=1.2)
+        top = row - tall / 2
+        patches[key] = plt.Rectangle(
+            (column - _SIDE / 2, top), _SIDE, tall, facecolor="#E8F1F8", edgecolor=SERIES[0], linewidth=1.2
+        )
         axis.add_patch(patches[key])
-        axis.annotate(name, (column, row - 0.03), ha="center", va="bottom", weight="bold", fontsize=10)
-        axis.annotate(told, (column, row + 0.03), ha="center", va="top", fontsize=9)
+        for text, place, font in ((name, top + line / 2, {"weight": "bold"}), (told, top + 1.6 * line, {"size": 9})):
+            axis.annotate(text, (column, place), ha="center", va="top", color="black", **font)
     for chain in chains:
         keys = chain.split()
         for start, end in zip(keys, keys[1:], strict=False):
