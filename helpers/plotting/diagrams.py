@@ -29,7 +29,7 @@ def diagram(boxes: dict[str, tuple[float, float, str, str]], chains: Sequence[st
     """
     if unknown := {key for chain in chains for key in chain.split()} - boxes.keys():
         raise ValueError(f"there is no box {', '.join(sorted(unknown))}: the boxes are {', '.join(boxes)}")
-    columns, rows = ([box[axis] for box in boxes.values()] for axis in (0, 1))
+    columns, rows = [box[0] for box in boxes.values()], [box[1] for box in boxes.values()]
     across, down = max(columns) - min(columns) + 1, max(rows) - min(rows) + 1
     tall = _LINE * (max(box[3].count("\n") for box in boxes.values()) + 3)
     figure, axis = plt.subplots(figsize=(width, (tall + _GAP) * down), facecolor="white", layout="constrained")
