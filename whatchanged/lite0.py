@@ -15,7 +15,8 @@ class Lite0(nn.Module):
     """The smallest EfficientNet [1]_ without squeeze-and-excitation, as timm builds it: 3.4 million weights.
 
     Input: float32 (n, 3, H, W), normalized by ImageNet's mean and deviation as for the other networks here; it takes
-    what it was trained with itself, 0.5 and 0.5. Its last layer, which names a thousand classes, is left out.
+    what it was trained with itself, 0.5 and 0.5. Output: the vector of each picture, float32 (n, 1280); the last layer,
+    which names a thousand classes, is left out.
 
     References
     ----------
@@ -31,6 +32,9 @@ class Lite0(nn.Module):
         scale, offset = IMAGENET_STD / 0.5, (IMAGENET_MEAN - 0.5) / 0.5
         self.register_buffer("scale", torch.from_numpy(scale).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("offset", torch.from_numpy(offset).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.pooled(self.stages(images)[-1])
 
     def stages(self, images: Tensor) -> list[Tensor]:
         """What the seven stages see, (n, channels, h, w) each: at strides 2, 4, 8, 16, 16, 32 and 32."""

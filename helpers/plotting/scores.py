@@ -33,7 +33,7 @@ def table_heat(values: Any, *, title: str, label: str) -> Figure:
 def classification_report(
     labels: np.ndarray, probabilities: np.ndarray, score: Any, names: Sequence[str], reliable: np.ndarray
 ) -> Figure:
-    """Confusion matrix, ROC curve and reliability plot, side by side.
+    """Confusion matrix, ROC curve with its corner enlarged, and reliability plot with a 95 % interval a bin.
 
     Parameters
     ----------
@@ -42,6 +42,7 @@ def classification_report(
     names : of the two classes.
     reliable : from `evaluation.reliability`.
     """
+    from scipy.stats import binomtest
     from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
 
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.5), layout="constrained")
@@ -50,7 +51,15 @@ def classification_report(
     axes[1].set_prop_cycle(color=SERIES[:1])  # every scikit-learn takes it; `curve_kwargs` is of 1.7
     RocCurveDisplay.from_predictions(labels, probabilities, ax=axes[1], name="model")
     axes[1].set(title="ROC curve", xlabel="false positive rate", ylabel="true positive rate")
+    corner = axes[1].inset_axes((0.42, 0.3, 0.5, 0.5), xlim=(-0.003, 0.1), ylim=(0.9, 1.003))
+    corner.plot(*axes[1].lines[0].get_data(), color=SERIES[0])
+    corner.tick_params(labelsize=8)
+    axes[1].indicate_inset_zoom(corner)
     confidence, accuracy, share = reliable.T
+    counts = np.round(share * len(labels)).astype(int)
+    each = [binomtest(round(part * count), count) for part, count in zip(accuracy, counts, strict=True)]
+    ends = np.array([one.proportion_ci(method="wilson") for one in each])
+    axes[2].vlines(confidence, *ends.T, color="gray", linewidth=1)
     axes[2].plot([0.5, 1], [0.5, 1], "--", color="gray", label="calibrated")
     axes[2].plot(confidence, accuracy, color=SERIES[0])
     axes[2].scatter(confidence, accuracy, 30 + 400 * share, color=FOUND, label="bin, larger holds more", zorder=3)

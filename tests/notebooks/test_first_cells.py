@@ -68,6 +68,8 @@ REFUSED = [
     ("WEIGHTS", "other.weights.h5", "does not hold the weights of a ResNet50", "4"),
     ("SCREENS", "nowhere", "there is no", "1"),
     ("SCREENS", "empty", "holds no screens/verdicts.csv", "1"),
+    ("REAL", "nowhere", "there is no", "2"),
+    ("REAL", "empty", "holds neither brickwork-cracks/ nor", "2"),
     ("CHECKPOINT", "nowhere", "there is no", "2345"),
     ("CHECKPOINT", None, "there is no .*model", "2345"),
     ("CHECKPOINT", "other.pt", "is damaged|is not a .keras file", "234"),

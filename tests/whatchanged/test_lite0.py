@@ -40,6 +40,7 @@ def test_it_answers_as_timms_network_does():
         torch.testing.assert_close(
             model.pooled(stages[-1]), other.forward_head(other.forward_features(own), True), rtol=1e-4, atol=1e-4
         )
+        torch.testing.assert_close(model(to_tensor(picture)[None]), model.pooled(stages[-1]))
     assert [tuple(one.shape[1:]) for one in stages] == [
         (16, 112, 112), (24, 56, 56), (40, 28, 28), (80, 14, 14), (112, 14, 14), (192, 7, 7), (320, 7, 7)
     ]  # fmt: skip

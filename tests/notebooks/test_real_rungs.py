@@ -1,0 +1,59 @@
+"""What notebook 02 measures on real photographs, by its own cells."""
+
+from __future__ import annotations
+
+import re
+
+import notebook_checks as checks
+import numpy as np
+import pytest
+from scipy.stats import betabinom
+from support import NOTEBOOKS, read_notebook
+from test_first_cells import begin
+
+from whatchanged.models import resnet18
+
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+IMPORTS = """
+import torch
+from torch import nn
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+"""
+
+
+def go_on(names: dict, *begun: str) -> None:
+    """Execute the cells that hold these words, in the names that earlier ones left."""
+    cells = checks.code_cells(read_notebook(next(path for path in NOTEBOOKS if path.name.startswith("02"))))
+    for words in begun:
+        (cell,) = [cell for cell in cells if words in cell.source]
+        exec(compile(cell.source, cell.id, "exec"), names)
+
+
+@pytest.fixture
+def names(real_data, tmp_path):
+    made = begin("02", tmp_path, REAL=str(real_data))
+    exec(IMPORTS, made)
+    go_on(made, "def patches(")
+    return made
+
+
+def test_sound_tiles_alone_tell_those_with_a_defect(names):
+    """Rejected sound tiles are as many as the calibration by 60 others allows; 58 of 61 ranks lie below the limit."""
+    go_on(names, "def odds(", "def tiles(")
+    assert names["auroc"].value >= 0.75
+    odd, labels, limit = (names[name] for name in ("odd", "labels", "limit"))
+    low, high = betabinom((labels == 0).sum(), 61 - 58, 58).interval(0.95)
+    assert low <= (odd[labels == 0] > limit).sum() <= high
+    assert (odd[labels == 1] > limit).mean() > 3 * (odd[labels == 0] > limit).mean()
+
+
+def test_brick_walls_by_what_frozen_networks_see(names, capsys):
+    """ImageNet is worth at least five points, in each draw of the folds; crops of one wall on both sides flatter."""
+    names |= {"pretrained": resnet18.build(12)}
+    go_on(names, "def by_folds(", "walls = real")
+    rows = re.findall(r"^(.+?)\s+(\d\.\d{3}) (\d\.\d{3}) (\d\.\d{3})$", capsys.readouterr().out, re.MULTILINE)
+    shares = {name: np.array(values, float) for name, *values in rows}
+    assert shares["ImageNet (Lite0)"].min() >= shares["random"].max() + 0.05
+    assert 0 < shares["crops, at random"].mean() - shares["crops, by walls"].mean() < 0.1
