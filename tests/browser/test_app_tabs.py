@@ -165,10 +165,11 @@ def test_a_bomb_is_refused_when_it_is_chosen(browser, app, tmp_path):
     assert "Traceback" not in app.log.read_text()
 
 
-def test_a_surface_is_judged(browser, app, trained, tmp_path):
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_a_surface_is_judged(browser, app, trained, tmp_path, size):
     wall = surfaces.surface(21, 0, size=96).image
     Image.fromarray(wall).save(tmp_path / "wall.png")
-    page = opened(browser, app.address)
+    page = opened(browser, app.address, size)
     page.get_by_role("tab", name="Defects").click()
     expect(page.get_by_text("Of a picture that shows something else its answer means nothing")).to_be_visible()
     put(page, "A surface", tmp_path / "wall.png")
@@ -176,15 +177,33 @@ def test_a_surface_is_judged(browser, app, trained, tmp_path):
     press(page, "Judge")
     probabilities, _ = resnet18.Classifier.load(trained[1])(wall)
     likely = max(probabilities, key=probabilities.get)
-    expect(page.locator("#defects-status")).to_contain_text(f"“{likely}”, {probabilities[likely]:.0%} sure")
-    told_of = {"sound": "What comes closest to “cracked”, and is not", "cracked": "Where it saw “cracked”"}[likely]
-    expect(field(page, told_of).locator("img")).to_be_visible()
+    status, view = page.locator("#defects-status"), page.locator("#defects-view")
+    expect(status).to_have_text(f"The answer is “{likely}”, {probabilities[likely]:.0%} sure.")
+    captions = {"sound": "What comes closest to “cracked”, and is not", "cracked": "What spoke for “cracked”"}
+    expect(view.get_by_alt_text(captions[likely])).to_be_visible()
+    expect(status).to_be_in_viewport()
     record = json.loads(downloaded(page, "Download JSON").read_text())
     assert (record["picture"], record["answer"]) == ("wall.png", likely)
     assert record["probabilities"] == pytest.approx(probabilities, abs=1e-5)
     assert read_image(downloaded(page, "Download the picture")).shape == wall.shape
+    assert captions[likely] in downloaded(page, "Download the report").read_text()
+    assert fits(page)
+    assert barriers(page) == []
+    page.screenshot(path=SCREENSHOTS / f"defects_{size}.png", full_page=True)
+    other = {"sound": "cracked", "cracked": "sound"}[likely]
+    page.get_by_text("Settings").locator("visible=true").click()
+    assert barriers(page) == []
+    threshold = page.get_by_label("number input for Called cracked from, in percent")
+    threshold.fill("1" if other == "cracked" else "99")
+    threshold.press("Enter")
+    expect(status).to_contain_text(f"The answer is “{other}”, {probabilities[other]:.0%} sure: by the settings")
+    expect(view.get_by_alt_text(captions[other])).to_be_visible()
+    assert json.loads(downloaded(page, "Download JSON").read_text())["answer"] == other
+    page.get_by_label("Sharply").check()
+    expect(view).to_contain_text("Heat mapsharp; the less sure, the darker")
+    page.get_by_label("The strongest place brightest").check()
+    expect(view).to_contain_text("Heat mapsharp; the strongest place is the brightest")
     assert page.foreign == []
-    page.screenshot(path=SCREENSHOTS / "defects_desktop.png", full_page=True)
 
 
 @pytest.mark.process
