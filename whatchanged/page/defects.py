@@ -57,8 +57,8 @@ def defects(models: Models, sessions: Sessions, walls: list[str]) -> None:
             raise Waiting("There is no picture yet: put one into the field.")
         yield cleared | {status: status_html("Looking …")}
         judged = judging.judge(given, Judging(percent / 100, _LOOK_LABELS[look], _SCALE_LABELS[scale]), models)
-        files = judging.written(judged, sessions.folder(session_of(request)))
-        yield {status: status_html(judging.answer_in_words(judged)), view: judging.view(judged)} | dict(
+        files = judging.answer_files(judged, sessions.folder(session_of(request)))
+        yield {status: status_html(judging.answer_in_words(judged)), view: judging.answer_view(judged)} | dict(
             zip(buttons, map(has_download, files), strict=True)
         )
 

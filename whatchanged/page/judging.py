@@ -97,12 +97,12 @@ def answer_in_words(judged: Judged) -> str:
     return f"{told}: by the settings it is “{defect}” from {threshold:.0%} on."
 
 
-def view(judged: Judged) -> str:
+def answer_view(judged: Judged) -> str:
     """The surface beside what spoke for the defect, as HTML to be put into the page."""
     return in_fragment(_shown(judged), script=False)
 
 
-def written(judged: Judged, folder: Path) -> tuple[Path, Path, Path]:
+def answer_files(judged: Judged, folder: Path) -> tuple[Path, Path, Path]:
     """The picture of the evidence, the record as JSON and the report, as files in a folder."""
     report = in_document(judged.name, together([_shown(judged), tag("p", UNKNOWN)]))
     return (

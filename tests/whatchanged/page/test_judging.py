@@ -59,14 +59,14 @@ def judged_as(threshold: float, *shares: float) -> Judged:
 )  # fmt: skip
 def test_the_threshold_decides_and_is_told(judged, said):
     assert judging.answer_in_words(judged) == said
-    seen = judging.view(judged)
+    seen = judging.answer_view(judged)
     assert ("What spoke for “cracked”" in seen) == (judged.answer == "cracked")
     assert ("What comes closest to “cracked”, and is not" in seen) == (judged.answer != "cracked")
 
 
 def test_files_say_the_same(tmp_path):
     judged = judged_as(0.9, 0.2, 0.8)
-    picture, record, report = judging.written(judged, tmp_path)
+    picture, record, report = judging.answer_files(judged, tmp_path)
     np.testing.assert_array_equal(read_image(picture), judged.evidence)
     assert json.loads(record.read_text()) == {
         "picture": "wall.png",
