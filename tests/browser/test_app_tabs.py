@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import PATIENCE, SCREENSHOTS, barriers, downloaded, field, fits, opened, press, put
+from browsing import PATIENCE, SCREENSHOTS, barriers, downloaded, field, fits, many, opened, press, put
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -26,11 +26,6 @@ from whatchanged.images import read_image
 from whatchanged.models import resnet18
 
 expect.set_options(timeout=PATIENCE)
-
-
-def many(page: Page) -> Page:
-    page.get_by_role("tab", name="Many pairs").click()
-    return page
 
 
 def told(page: Page, text: str | re.Pattern):
@@ -46,9 +41,9 @@ def test_many_pairs_in_a_zip(browser, app, tmp_path, size):
             archive.write(path, path.relative_to(data))
         archive.write(data / "before" / "000000.png", "before/alone.png")
     page = many(opened(browser, app.address, size))
-    field(page, "Pictures or a zip").wait_for()
+    field(page, "Pictures, folders or a zip").wait_for()
     assert barriers(page) == []
-    put(page, "Pictures or a zip", tmp_path / "pairs.zip")
+    put(page, "Pictures, folders or a zip", tmp_path / "pairs.zip")
     press(page, "Compare all")
     told(page, "3 pairs: 1 differ, 1 do not, 1 bad; 1 left out.")
     entries = page.locator("#pairs-view .entries > li")
@@ -90,7 +85,7 @@ def test_pictures_in_their_order_and_by_a_pattern(browser, app, tmp_path):
     for name, picture in (("p1", plain), ("p2", marked), ("p3", plain), ("p4", plain)):
         Image.fromarray(picture).save(tmp_path / f"{name}.png")
     page = many(opened(browser, app.address))
-    put(page, "Pictures or a zip", *(tmp_path / f"p{number}.png" for number in (1, 2, 3, 4)))
+    put(page, "Pictures, folders or a zip", *(tmp_path / f"p{number}.png" for number in (1, 2, 3, 4)))
     page.get_by_label("In their order").check()
     press(page, "Compare all")
     told(page, "2 pairs: 1 differ, 1 do not, 0 bad.")
@@ -119,7 +114,7 @@ def test_work_is_cancelled_within_a_second(browser, app, tmp_path):
     page = many(opened(browser, app.address))
     cancel = page.get_by_role("button", name="Cancel", exact=True).locator("visible=true")
     expect(cancel).to_be_disabled()
-    put(page, "Pictures or a zip", large_zip(tmp_path))
+    put(page, "Pictures, folders or a zip", large_zip(tmp_path))
     took = []
     for _ in range(3):
         press(page, "Compare all")
@@ -137,11 +132,15 @@ def test_work_is_cancelled_within_a_second(browser, app, tmp_path):
 
 def test_a_reload_in_mid_run_says_what_was_lost(browser, app, tmp_path):
     page = many(opened(browser, app.address))
-    put(page, "Pictures or a zip", large_zip(tmp_path))
+    put(page, "Pictures, folders or a zip", large_zip(tmp_path))
     press(page, "Compare all")
     told(page, re.compile(r"\d+ of 40 …"))
     page.reload()
     expect(page.locator(".lost")).to_contain_text("the run was ended, and the pictures were deleted")
+    put(many(page), "Pictures, folders or a zip", tmp_path / "x.png")
+    expect(page.locator("#pairs-files .filename")).to_have_count(1)
+    page.reload()
+    expect(page.locator(".lost")).to_contain_text("the pictures and results that were on it are deleted")
 
 
 def bomb(path: Path, side: int) -> Path:
