@@ -22,7 +22,7 @@ from whatchanged.report import pair_fragment, report_page
 from whatchanged.sheets import verdict
 
 CELL_BYTES = 100_000
-"""Bytes that the HTML of a cell has at most, by default."""
+"""Bytes that the HTML of a cell has at most, by default; and those of the picture that stands where none is shown."""
 _RUNGS = (
     *((None, 12), (400_000, 12), (280_000, 10), (200_000, 8), (140_000, 6), (100_000, 4), (70_000, 3), (50_000, 2)),
     *((35_000, 1), (25_000, 0), (10_000, 0)),
@@ -40,7 +40,7 @@ class Shown:
     before, after : uint8 arrays (H, W, 3), RGB, each of its own size.
     found : what `detect` found.
     options : how it was found.
-    most : bytes that the HTML and the picture beside it have at most, each; larger pictures are shown smaller.
+    most : bytes that the HTML has at most; larger pictures are shown smaller.
     """
 
     before: np.ndarray
@@ -84,7 +84,7 @@ class Shown:
             file = io.BytesIO()
             Image.fromarray(images.shrink(drawn, side)).quantize(256).save(file, format="png", optimize=True)
             still = file.getvalue()
-            if len(still) <= self.most:
+            if len(still) <= CELL_BYTES:
                 break
         return still
 
@@ -107,7 +107,7 @@ def compare(
     Parameters
     ----------
     before, after, options, **shortcuts : as of `detection.detect`.
-    most : bytes that the cell's HTML has at most, and the picture that stands where none is shown.
+    most : bytes that the cell's HTML has at most.
 
     Raises
     ------
