@@ -22,10 +22,13 @@ from whatchanged.report import pair_fragment, report_page
 from whatchanged.sheets import verdict
 
 CELL_BYTES = 100_000
-"""Bytes that the HTML of a cell has at most, by default."""
-_RUNGS = ((None, 12), (400_000, 12), (200_000, 8), (100_000, 4), (50_000, 2), (25_000, 0), (10_000, 0))
+"""Bytes that the HTML of a cell has at most, by default; and those of the picture that stands where none is shown."""
+_RUNGS = (
+    *((None, 12), (400_000, 12), (280_000, 10), (200_000, 8), (140_000, 6), (100_000, 4), (70_000, 3), (50_000, 2)),
+    *((35_000, 1), (25_000, 0), (10_000, 0)),
+)
 # pixels of a picture and regions with thumbnails: the first that fit are shown
-_STILL = 640  # pixels a side of the picture for where no HTML is shown
+_STILLS = (640, 480, 320, 160)  # pixels a side of the picture for where no HTML is shown: the first that fits
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,12 +76,21 @@ class Shown:
                 break
         return shown
 
+    def _still(self) -> bytes:
+        """Both pictures with boxes as PNG of few colors, a third of the bytes."""
+        drawn = draw_regions(self.before, self.after, self.found)
+        still = b""
+        for side in _STILLS:
+            file = io.BytesIO()
+            Image.fromarray(images.shrink(drawn, side)).quantize(256).save(file, format="png", optimize=True)
+            still = file.getvalue()
+            if len(still) <= CELL_BYTES:
+                break
+        return still
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
         """For Jupyter: the view; where none is shown, as on paper, both pictures with boxes; and in words."""
-        still = images.shrink(draw_regions(self.before, self.after, self.found), _STILL)
-        few = io.BytesIO()
-        Image.fromarray(still).quantize(256).save(few, format="png", optimize=True)  # a third of the bytes
-        told = {"text/html": self.html, "image/png": few.getvalue(), "text/plain": repr(self)}
+        told = {"text/html": self.html, "image/png": self._still(), "text/plain": repr(self)}
         return told, {"image/png": {"alt": f"Before and after, with a box where they differ: {self!r}"}}
 
 

@@ -117,7 +117,7 @@ def stage_of(page: Page, found: Difference, size: str = "pad", pixels: int | Non
     compared, other = sized(before, after, size)
     extent = before.shape if size == "scale" else compared.shape
     highest = max(0.25, float(found.map.max()))
-    heat = Layer(_heat(found.map, found.mask, highest), extent[1], extent[0], [])
+    heat = Layer(_heat(found.map, found.mask, highest, min(most, _HEAT_PIXELS)), extent[1], extent[0], [])
     stage = Stage(old, new, None, heat, highest, scaled=scaled)
     if found.kind == "layout":
         picture, told = _row_by_row(compared, other)
@@ -191,7 +191,8 @@ def cutout(picture: np.ndarray | None, box: Sequence[int], lossless: bool) -> st
     y0, y1 = max(0, box[1] - room), min(height, box[1] + box[3] + room)
     if x0 >= x1 or y0 >= y1:
         return None
-    return data_uri(images.shrink(picture[y0:y1, x0:x1], _SMALL), lossless)
+    cut_out = picture[y0:y1, x0:x1]
+    return data_uri(images.shrink(cut_out, _SMALL), lossless and max(cut_out.shape[:2]) <= _SMALL)
 
 
 def data_uri(picture: np.ndarray, lossless: bool = True) -> str:
@@ -244,13 +245,13 @@ def _within(picture: np.ndarray, pixels: int) -> np.ndarray:
     return images.shrink(picture, max(1, int(max(picture.shape[:2]) * factor))) if factor < 1 else picture
 
 
-def _heat(strength: np.ndarray, mask: np.ndarray, highest: float) -> str:
-    """How much each place differs, in colors on nothing; each changed pixel is seen, also where it is scaled down."""
+def _heat(strength: np.ndarray, mask: np.ndarray, highest: float, most: int) -> str:
+    """How much each place differs, in colors on nothing; in `most` pixels, too, each changed one is seen."""
     from PIL import Image
 
     levels: np.ndarray = np.rint(np.clip(strength / highest, 0, 1) * _LEVELS).astype(np.uint8)
     levels[mask] = np.maximum(levels[mask], _SEEN)
-    step = int(np.ceil((levels.size / _HEAT_PIXELS) ** 0.5))
+    step = int(np.ceil((levels.size / most) ** 0.5))
     if step > 1:
         below, right = -levels.shape[0] % step, -levels.shape[1] % step
         levels = cv2.dilate(cv2.copyMakeBorder(levels, 0, below, 0, right, cv2.BORDER_REPLICATE), np.ones((step, step)))

@@ -241,6 +241,7 @@
 
   document.querySelectorAll(".whatchanged:not([data-ready])").forEach((root) => {
     root.setAttribute("data-ready", "");
+    root.querySelectorAll("[data-scripted]").forEach((one) => { one.hidden = false; });
     (root.matches(".whatchanged-index") ? index : pair)(root);
   });
   document.querySelectorAll("button.theme:not([data-ready])").forEach((button) => {

@@ -83,9 +83,7 @@ def report_page(
     -----
     Rendered pairs are PNG; photographs WebP of quality 85, unless PNG is less than twice as large.
     """
-    back = tag("a", "All pairs", href=index) if index else None
-    head = tag("header", back, tag("h1", title), _theme_button())
-    return _document(title, together([head, tag("main", pair_html(seen, record, size, pixels))]))
+    return in_document(title, pair_html(seen, record, size, pixels), index)
 
 
 def pair_fragment(
@@ -100,17 +98,17 @@ def pair_fragment(
     """The same without a document around it, to be put into one; several may stand there. See `report_page`; so many of
     the regions have thumbnails. Where no script runs that stands in what is put in, run `fragment_script` afterwards.
     """
-    return _fragment(pair_html(seen, record, size, pixels, pictured), script)
+    return in_fragment(pair_html(seen, record, size, pixels, pictured), script)
 
 
 def report_index(title: str, entries: Sequence[Entry]) -> str:
     """A whole HTML document over many pairs: thumbnails, filters, search, order; a link to the report of each."""
-    return _document(title, together([tag("header", tag("h1", title), _theme_button()), tag("main", _index(entries))]))
+    return in_document(title, _index(entries))
 
 
 def index_fragment(entries: Sequence[Entry], script: bool = True) -> str:
     """The same without a document around it, as `pair_fragment`."""
-    return _fragment(_index(entries), script)
+    return in_fragment(_index(entries), script)
 
 
 def fragment_script() -> str:
@@ -118,7 +116,27 @@ def fragment_script() -> str:
     return _part("report.js")
 
 
-def _fragment(body: Html, script: bool) -> str:
+def in_document(title: str, body: Html, index: str = "") -> str:
+    """HTML as a whole document under its title, in the style of the reports; `index` as of `report_page`."""
+    back = tag("a", "All pairs", href=index) if index else None
+    theme = tag("button", "Light or dark", type="button", class_="theme")
+    script = _part("report.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}';"
+        " base-uri 'none'; form-action 'none'"
+    )
+    return Template(_part("report.html")).substitute(
+        title=escaped(title),
+        policy=policy,
+        style=_part("report.css"),
+        script=script,
+        body=together([tag("header", back, tag("h1", title), theme), tag("main", body)]),
+    )
+
+
+def in_fragment(body: Html, script: bool = True) -> str:
+    """HTML with the style of the reports, to be put into a document."""
     return f"<style>{_part('report.css')}</style>{body}" + (f"<script>{_part('report.js')}</script>" if script else "")
 
 
@@ -143,25 +161,9 @@ def _index(entries: Sequence[Entry]) -> Html:
     return tag("div", tools, told, listed, class_="whatchanged whatchanged-index")
 
 
-def _document(title: str, body: Html) -> str:
-    script = _part("report.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}';"
-        " base-uri 'none'; form-action 'none'"
-    )
-    return Template(_part("report.html")).substitute(
-        title=escaped(title), policy=policy, style=_part("report.css"), script=script, body=body
-    )
-
-
 @cache
 def _part(name: str) -> str:
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
-
-
-def _theme_button() -> Html:
-    return tag("button", "Light or dark", type="button", class_="theme")
 
 
 def _listed(entry: Entry, number: int) -> Html:

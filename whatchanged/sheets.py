@@ -28,6 +28,10 @@ _KEYS = {
     "b": "boxes on or off",
     "?": "these keys",
 }
+_SCRIPTED: dict[str, str | bool] = {"hidden": "hidden", "data_scripted": True}
+# of what means nothing before the script shows it: a notebook that is not trusted drops script and style sheet, and of
+# "hidden" what has no value
+_BOX = "position:absolute;border:2px solid #d55e00;color:#d55e00"  # there; the style sheet draws it otherwise
 PICTURED = 200
 """Regions of a page with thumbnails: the strongest; the others are told in words."""
 _TOLD = {"before", "after", "regions", "method", "kind", "similarity", "note", "pages", "error"}
@@ -162,13 +166,15 @@ def _tools(names: list[str]) -> Html:
         button("Keys", class_="keys", title="Keys (?)", aria_haspopup="dialog"),
         tag("p", class_="status", role="status"),
         class_="tools",
+        **_SCRIPTED,
     )
 
 
 def _help() -> Html:
     rows = [tag("div", tag("dt", key), tag("dd", does)) for key, does in _KEYS.items()]
     close = tag("button", "Close", type="button", class_="close")
-    return tag("dialog", tag("p", tag("b", "Keys")), tag("dl", *rows), close, aria_label="Keys", class_="help")
+    inside = tag("div", tag("p", tag("b", "Keys")), tag("dl", *rows), close, **_SCRIPTED)
+    return tag("dialog", inside, aria_label="Keys", class_="help")
 
 
 def _sheet(page: Page, found: Difference, size: str, pixels: int | None, pictured: int) -> Html:
@@ -220,7 +226,7 @@ def _stage(stage: Stage, page: Page) -> Html:
     other = tag("button", "Show the other", type="button", class_="other")
     blink = tag("div", play, other, tag("span", "Before", class_="face"), class_="blinking")
     scroll = tag("div", plane, class_="stage", role="group", aria_label=f"Pictures of page {page.number}", tabindex=0)
-    return together([tag("div", slider, blink, class_="controls"), _legend(stage), scroll])
+    return together([tag("div", slider, blink, class_="controls", **_SCRIPTED), _legend(stage), scroll])
 
 
 def _frame(layer: Layer, alt: str, kind: str, heat: Layer | None = None) -> Html:
@@ -231,16 +237,18 @@ def _frame(layer: Layer, alt: str, kind: str, heat: Layer | None = None) -> Html
             class_=" ".join(["box", *(["low"] if top < 8 else []), *(["left"] if left > 85 else [])]),
             data_region=number,
             aria_hidden="true",
-            style=f"left:{left:.4f}%;top:{top:.4f}%;width:{width:.4f}%;height:{height:.4f}%",
+            style=f"left:{left:.4f}%;top:{top:.4f}%;width:{width:.4f}%;height:{height:.4f}%;{_BOX}",
         )
         for number, (left, top, width, height) in layer.boxes
     ]
     over = None
     if heat:
         place = f"width:{100 * heat.width / layer.width:.4f}%;height:{100 * heat.height / layer.height:.4f}%"
-        over = tag("img", src=heat.source, alt="", class_="heat", style=place)
-    style = f"--fw:{layer.width};--fh:{layer.height}"
-    return tag("div", tag("img", src=layer.source, alt=alt), over, *boxes, class_=f"frame {kind}".strip(), style=style)
+        over = tag("img", src=heat.source, alt="", class_="heat", style=place, **_SCRIPTED)
+    style = f"--fw:{layer.width};--fh:{layer.height};position:relative;max-width:{layer.width}px"
+    shown = tag("img", src=layer.source, alt=alt, style="width:100%")
+    scripted = _SCRIPTED if kind == "laid" else {}
+    return tag("div", shown, over, *boxes, class_=f"frame {kind}".strip(), style=style, **scripted)
 
 
 def _legend(stage: Stage) -> Html:
@@ -248,9 +256,16 @@ def _legend(stage: Stage) -> Html:
     scale = tag("i", style=f"background:linear-gradient(to right, {ramp})")
     return tag(
         "div",
-        tag("p", "Left of the line before, right of it after.", class_="for-swipe"),
-        tag("p", "Difference 0 ", scale, f" {stage.highest:.2f} of 1, over the before picture.", class_="for-heat"),
-        tag("p", stage.told, class_="for-stack") if stage.told else None,
+        tag("p", "Left of the line before, right of it after.", class_="for-swipe", **_SCRIPTED),
+        tag(
+            "p",
+            "Difference 0 ",
+            scale,
+            f" {stage.highest:.2f} of 1, over the before picture.",
+            class_="for-heat",
+            **_SCRIPTED,
+        ),
+        tag("p", stage.told, class_="for-stack", **_SCRIPTED) if stage.told else None,
         tag("p", "The pictures are shown smaller than they are; positions are those of the files.")
         if stage.scaled
         else None,

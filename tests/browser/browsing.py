@@ -87,6 +87,12 @@ def downloaded(page: Page, name: str) -> Path:
     return Path(download.value.path())
 
 
+def many(page: Page) -> Page:
+    """The page with its tab for many pairs."""
+    page.get_by_role("tab", name="Many pairs").click()
+    return page
+
+
 def fits(page: Page) -> bool:
     """Whether nothing is wider than the window."""
     return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -129,6 +129,7 @@ def test_settings_are_applied_at_once_and_counts_are_true(browser, app, dots):
     told(page, "30 regions differ: 30 added. The 10 strongest are shown; JSON has all.")
     assert page.locator("#pair-view .region").count() == 10
     page.get_by_text("Settings").click()
+    assert barriers(page) == []
     at = page.evaluate("scrollY")
     page.get_by_label("SSIM", exact=True).check()
     expect(page.locator("#pair-view")).to_contain_text("Method SSIM".replace(" ", ""))

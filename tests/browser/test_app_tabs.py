@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import PATIENCE, SCREENSHOTS, barriers, downloaded, field, fits, opened, press, put
+from browsing import PATIENCE, SCREENSHOTS, barriers, downloaded, field, fits, many, opened, press, put
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -26,11 +26,6 @@ from whatchanged.images import read_image
 from whatchanged.models import resnet18
 
 expect.set_options(timeout=PATIENCE)
-
-
-def many(page: Page) -> Page:
-    page.get_by_role("tab", name="Many pairs").click()
-    return page
 
 
 def told(page: Page, text: str | re.Pattern):
@@ -46,9 +41,9 @@ def test_many_pairs_in_a_zip(browser, app, tmp_path, size):
             archive.write(path, path.relative_to(data))
         archive.write(data / "before" / "000000.png", "before/alone.png")
     page = many(opened(browser, app.address, size))
-    field(page, "Pictures or a zip").wait_for()
+    field(page, "Pictures, folders or a zip").wait_for()
     assert barriers(page) == []
-    put(page, "Pictures or a zip", tmp_path / "pairs.zip")
+    put(page, "Pictures, folders or a zip", tmp_path / "pairs.zip")
     press(page, "Compare all")
     told(page, "3 pairs: 1 differ, 1 do not, 1 bad; 1 left out.")
     entries = page.locator("#pairs-view .entries > li")
@@ -90,7 +85,7 @@ def test_pictures_in_their_order_and_by_a_pattern(browser, app, tmp_path):
     for name, picture in (("p1", plain), ("p2", marked), ("p3", plain), ("p4", plain)):
         Image.fromarray(picture).save(tmp_path / f"{name}.png")
     page = many(opened(browser, app.address))
-    put(page, "Pictures or a zip", *(tmp_path / f"p{number}.png" for number in (1, 2, 3, 4)))
+    put(page, "Pictures, folders or a zip", *(tmp_path / f"p{number}.png" for number in (1, 2, 3, 4)))
     page.get_by_label("In their order").check()
     press(page, "Compare all")
     told(page, "2 pairs: 1 differ, 1 do not, 0 bad.")
@@ -119,7 +114,7 @@ def test_work_is_cancelled_within_a_second(browser, app, tmp_path):
     page = many(opened(browser, app.address))
     cancel = page.get_by_role("button", name="Cancel", exact=True).locator("visible=true")
     expect(cancel).to_be_disabled()
-    put(page, "Pictures or a zip", large_zip(tmp_path))
+    put(page, "Pictures, folders or a zip", large_zip(tmp_path))
     took = []
     for _ in range(3):
         press(page, "Compare all")
@@ -137,11 +132,15 @@ def test_work_is_cancelled_within_a_second(browser, app, tmp_path):
 
 def test_a_reload_in_mid_run_says_what_was_lost(browser, app, tmp_path):
     page = many(opened(browser, app.address))
-    put(page, "Pictures or a zip", large_zip(tmp_path))
+    put(page, "Pictures, folders or a zip", large_zip(tmp_path))
     press(page, "Compare all")
     told(page, re.compile(r"\d+ of 40 …"))
     page.reload()
     expect(page.locator(".lost")).to_contain_text("the run was ended, and the pictures were deleted")
+    put(many(page), "Pictures, folders or a zip", tmp_path / "x.png")
+    expect(page.locator("#pairs-files .filename")).to_have_count(1)
+    page.reload()
+    expect(page.locator(".lost")).to_contain_text("the pictures and results that were on it are deleted")
 
 
 def bomb(path: Path, side: int) -> Path:
@@ -165,10 +164,11 @@ def test_a_bomb_is_refused_when_it_is_chosen(browser, app, tmp_path):
     assert "Traceback" not in app.log.read_text()
 
 
-def test_a_surface_is_judged(browser, app, trained, tmp_path):
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_a_surface_is_judged(browser, app, trained, tmp_path, size):
     wall = surfaces.surface(21, 0, size=96).image
     Image.fromarray(wall).save(tmp_path / "wall.png")
-    page = opened(browser, app.address)
+    page = opened(browser, app.address, size)
     page.get_by_role("tab", name="Defects").click()
     expect(page.get_by_text("Of a picture that shows something else its answer means nothing")).to_be_visible()
     put(page, "A surface", tmp_path / "wall.png")
@@ -176,15 +176,33 @@ def test_a_surface_is_judged(browser, app, trained, tmp_path):
     press(page, "Judge")
     probabilities, _ = resnet18.Classifier.load(trained[1])(wall)
     likely = max(probabilities, key=probabilities.get)
-    expect(page.locator("#defects-status")).to_contain_text(f"“{likely}”, {probabilities[likely]:.0%} sure")
-    told_of = {"sound": "What comes closest to “cracked”, and is not", "cracked": "Where it saw “cracked”"}[likely]
-    expect(field(page, told_of).locator("img")).to_be_visible()
+    status, view = page.locator("#defects-status"), page.locator("#defects-view")
+    expect(status).to_have_text(f"The answer is “{likely}”, {probabilities[likely]:.0%} sure.")
+    captions = {"sound": "What comes closest to “cracked”, and is not", "cracked": "What spoke for “cracked”"}
+    expect(view.get_by_alt_text(captions[likely])).to_be_visible()
+    expect(status).to_be_in_viewport()
     record = json.loads(downloaded(page, "Download JSON").read_text())
     assert (record["picture"], record["answer"]) == ("wall.png", likely)
     assert record["probabilities"] == pytest.approx(probabilities, abs=1e-5)
     assert read_image(downloaded(page, "Download the picture")).shape == wall.shape
+    assert captions[likely] in downloaded(page, "Download the report").read_text()
+    assert fits(page)
+    assert barriers(page) == []
+    page.screenshot(path=SCREENSHOTS / f"defects_{size}.png", full_page=True)
+    other = {"sound": "cracked", "cracked": "sound"}[likely]
+    page.get_by_text("Settings").locator("visible=true").click()
+    assert barriers(page) == []
+    threshold = page.get_by_label("number input for Called cracked from, in percent")
+    threshold.fill("1" if other == "cracked" else "99")
+    threshold.press("Enter")
+    expect(status).to_contain_text(f"The answer is “{other}”, {probabilities[other]:.0%} sure: by the settings")
+    expect(view.get_by_alt_text(captions[other])).to_be_visible()
+    assert json.loads(downloaded(page, "Download JSON").read_text())["answer"] == other
+    page.get_by_label("Sharply").check()
+    expect(view).to_contain_text("Heat mapsharp; the less sure, the darker")
+    page.get_by_label("The strongest place brightest").check()
+    expect(view).to_contain_text("Heat mapsharp; the strongest place is the brightest")
     assert page.foreign == []
-    page.screenshot(path=SCREENSHOTS / "defects_desktop.png", full_page=True)
 
 
 @pytest.mark.process

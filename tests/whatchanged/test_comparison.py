@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import re
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -54,6 +57,27 @@ def test_it_is_small_and_asks_for_nothing(shown):
     assert "url(" not in html
 
 
+def embedded(html):
+    """The pictures of a cell: before, heat map, after, and those of the regions; each with its bytes."""
+    found = [base64.b64decode(data) for data in re.findall(r'src="data:image/\w+;base64,([^"]+)"', html)]
+    return [(Image.open(io.BytesIO(data)).size, len(data)) for data in found]
+
+
+def test_the_pictures_get_the_bytes():
+    """Neither the heat map nor what is cut out of a region has more than they need: a texture all of which differs."""
+    rng = np.random.default_rng(0)
+    before = cv2.GaussianBlur(rng.integers(0, 256, (700, 700, 3), np.uint8), (0, 0), 2)
+    before = cv2.normalize(before, None, 0, 255, cv2.NORM_MINMAX)
+    after = before.copy()
+    after[50:650, 50:650] = np.rot90(before[50:650, 50:650])
+    shown = compare(before, after, kind="exact")
+    (size, first), (heat, colors), (_, second), *cut_out = embedded(shown.html)
+    assert size[0] * size[1] >= 30_000, "100 x 100 are left where the heat map keeps its size"
+    assert heat[0] <= size[0]
+    assert colors < first
+    assert sum(count for _, count in cut_out) < first + second
+
+
 def test_more_bytes_show_more(shown):
     more = compare(shown.before, shown.after, most=3_000_000)
     assert len(shown.html) < len(more.html) <= 3_000_000
@@ -64,7 +88,8 @@ def test_where_no_html_is_shown_there_are_a_picture_and_words(shown):
     bundle, about = shown._repr_mimebundle_()
     picture = Image.open(io.BytesIO(bundle["image/png"]))
     assert picture.format == "PNG"
-    assert max(picture.size) == 640
+    assert max(picture.size) in (480, 640)
+    assert len(bundle["image/png"]) <= CELL_BYTES
     assert bundle["text/plain"] == repr(shown)
     assert repr(shown) in about["image/png"]["alt"]
     assert repr(shown).startswith(f"{len(shown.found.regions)} region")

@@ -147,12 +147,13 @@ class Classifier:
     def __init__(self, model: ResNet18, size: int, names: Sequence[str]) -> None:
         self.model, self.size, self.names = model.eval(), size, tuple(names)
 
-    def __call__(self, picture: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
-        """Probabilities by name, and where the last class was seen (`grad_cam`); picture: uint8 (H, W, 3), RGB."""
+    def __call__(self, picture: np.ndarray, *, layer: str = "layer3") -> tuple[dict[str, float], np.ndarray]:
+        """Probabilities by name, and where a layer saw the last class (`grad_cam`); picture: uint8 (H, W, 3), RGB."""
         image = to_tensor(resized(picture, self.size))[None].to(next(self.model.parameters()).device)
         with torch.no_grad():
             probabilities = self.model(image).float().softmax(1)[0].tolist()
-        return dict(zip(self.names, probabilities, strict=True)), grad_cam(self.model, image, len(self.names) - 1)[0]
+        heat = grad_cam(self.model, image, len(self.names) - 1, layer=layer)[0]
+        return dict(zip(self.names, probabilities, strict=True)), heat
 
     def save(self, path: str | Path) -> Path:
         """Write weights, size and names into one file of safetensors, whole or not at all."""

@@ -73,6 +73,7 @@ def launch(
     page.queue(default_concurrency_limit=2, max_size=50)
     theme = gr.themes.Default(primary_hue="blue", font="sans-serif", font_mono="monospace")
     theme.set(button_primary_background_fill="*primary_700", button_primary_background_fill_hover="*primary_800")
+    theme.set(body_text_color_subdued="*neutral_600")  # its own is too faint to be read by everyone
     page.launch(
         server_name=host,
         server_port=port,

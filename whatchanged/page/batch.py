@@ -8,7 +8,7 @@ import re
 import shutil
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ class Row:
 
 
 def lay_out(files: Sequence[str | Path], folder: Path) -> Path:
-    """Put uploaded pictures, or what uploaded archives hold, into one folder, under their own names.
+    """Put uploaded pictures, and what uploaded archives hold, into one folder, under their own names.
 
     Raises
     ------
@@ -55,18 +55,35 @@ def lay_out(files: Sequence[str | Path], folder: Path) -> Path:
         Two have the same name; an archive is damaged, unpacks to too much or leaves its folder.
     """
     folder.mkdir(parents=True)
-    for path in map(Path, files):
-        if is_packed(path):
-            try:
-                unpack(path, folder, limit=MAX_ARCHIVE)
-            except ArchiveError as error:
-                raise ValueError(str(error).replace(str(path), path.name)) from error
-        elif (folder / path.name).exists():
-            raise ValueError(f"two files are called {path.name}: give each picture a name of its own, or put in a zip")
-        else:
-            shutil.copyfile(path, folder / path.name)
+    for number, path in enumerate(dict.fromkeys(map(Path, files))):
+        if not is_packed(path):
+            _lay(path, folder / path.name, path.name, shutil.copyfile)
+            continue
+        apart = folder.with_name(f"{folder.name} {number}")
+        apart.mkdir()
+        try:
+            unpack(path, apart, limit=MAX_ARCHIVE)
+        except ArchiveError as error:
+            raise ValueError(str(error).replace(str(path), path.name)) from error
+        for one in sorted(apart.rglob("*")):
+            name = one.relative_to(apart)
+            _lay(one, folder / name, name.as_posix(), shutil.move)
+        shutil.rmtree(apart)
     inside = [path for path in folder.iterdir() if not path.name.startswith((".", "__"))]
     return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
+
+
+def _lay(path: Path, place: Path, name: str, by: Callable[[Path, Path], Any]) -> None:
+    """Bring a file or a folder to its place; no file is written over."""
+    try:
+        if path.is_dir():
+            place.mkdir(exist_ok=True)
+        elif place.exists():
+            raise FileExistsError
+        else:
+            by(path, place)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ValueError(f"two files are called {name}: give each a name or a folder of its own") from error
 
 
 def found_in(folder: Path, pattern: Pattern | None) -> list[Item]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from whatchanged.listing import ARCHIVES
+from whatchanged.listing import ARCHIVES, PICTURES
 from whatchanged.page import batch, showing
 from whatchanged.page.comparing import Models, Settings, see
 from whatchanged.page.parts import (
@@ -26,8 +26,12 @@ from whatchanged.page.working import Waiting, run_work, session_of, status_html
 from whatchanged.report import index_fragment
 
 _BY_NAME, _BY_PATTERN, _IN_ORDER = "By their names", "By a pattern", "In their order"
-_ABOUT = """Pictures whose names go together, as `x_before.png` and `x_after.png`, or `x.png` and `x_2.png`; or an
-archive of them, which may hold the folders `before/` and `after/` instead."""
+_ABOUT = """Pictures whose names go together, as `x_before.png` and `x_after.png`, or `x.png` and `x_2.png`; or a
+folder or an archive of them, which may hold the folders `before/` and `after/` instead."""
+ADDING = """<button type="button" class="more">Add pictures</button>
+<button type="button" class="folder">Add a folder</button>
+<input type="file" webkitdirectory hidden aria-label="A folder of pictures"><p role="status"></p>"""
+_MOST = 95_000_000  # bytes of an archive that the browser makes of a folder: an upload may have 100 MB
 
 
 def many_pairs(models: Models, sessions: Sessions) -> None:
@@ -48,7 +52,7 @@ def many_pairs(models: Models, sessions: Sessions) -> None:
 
     def work(given, how, one, two, method, align, kind, size, sensitivity, most, ignore, request: gr.Request):
         if not given:
-            raise Waiting("There are no pictures yet: put them into the field, or a zip of them.")
+            raise Waiting("There are no pictures yet: put them into the field, or a folder or a zip of them.")
         settings = settings_of(method, align, kind, size, sensitivity, most, ignore)
         yield cleared | {status: status_html("Reading …")}
         folder = sessions.folder(session_of(request))
@@ -84,7 +88,19 @@ def _fields(sessions: Sessions) -> tuple[gr.File, list[Any]]:
     """Where pictures are put in, and how they go together: by what, and two patterns."""
     gr.Markdown(_ABOUT)
     kinds = ["image", ".tif", ".tiff", *ARCHIVES]
-    files = gr.File(label="Pictures or a zip", file_count="multiple", file_types=kinds, height=160)
+    files = gr.File(
+        label="Pictures, folders or a zip", file_count="multiple", file_types=kinds, height=160, elem_id="pairs-files"
+    )
+    gr.HTML(
+        "",
+        html_template=ADDING,
+        js_on_load=(Path(__file__).parent / "folder.js").read_text(encoding="utf-8"),
+        apply_default_css=False,
+        elem_classes="adding",
+        field="pairs-files",
+        endings=sorted(PICTURES),
+        most=_MOST,
+    )
     by = gr.Radio([_BY_NAME, _BY_PATTERN, _IN_ORDER], value=_BY_NAME, label="Which go together")
     with gr.Row(visible=False) as patterns:
         first = gr.Textbox("{id}_before", label="Pattern of the pictures before", info="{id} is what both names share.")

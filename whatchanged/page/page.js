@@ -22,7 +22,7 @@
   const key = "whatchanged-lost";
   addEventListener("pagehide", () => {
     const ran = [...document.querySelectorAll("button")].some((one) => one.textContent.trim() === "Cancel" && !one.disabled);
-    const held = document.querySelector(".picture img, .whatchanged");
+    const held = document.querySelector(".picture img, #pairs-files .filename, .whatchanged");
     if (ran || held) sessionStorage.setItem(key, ran ? "run" : "pictures");
     else sessionStorage.removeItem(key);
   });

@@ -48,6 +48,29 @@ def test_uploads_are_laid_out(tmp_path, monkeypatch):
         batch.lay_out([tmp_path / "all.zip"], tmp_path / "6")
 
 
+def archive(path, *names, source):
+    path.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(path, "w") as packed:
+        for name in names:
+            packed.write(source, name)
+    return path
+
+
+def test_archives_are_laid_into_one_folder_and_nothing_is_written_over(tmp_path):
+    """As the parts of a large folder, or the folders before and after, put in one after the other."""
+    one = plain(tmp_path / "x.png")
+    first = archive(tmp_path / "1" / "before.zip", "before/x.png", "before/deep/y.png", source=one)
+    second = archive(tmp_path / "2" / "after.zip", "after/x.png", "after/deep/y.png", source=one)
+    folder = batch.lay_out([first, second, first], tmp_path / "in")
+    assert [item.name for item in batch.found_in(folder, None)] == ["before/deep/y.png", "before/x.png"]
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("in ")], "nothing stays beside"
+    again = archive(tmp_path / "3" / "again.zip", "before/x.png", source=one)
+    for number, given in enumerate(([first, again], [again, archive(tmp_path / "4" / "a.zip", "before", source=one)])):
+        with pytest.raises(ValueError, match="two files are called before") as told:
+            batch.lay_out(given, tmp_path / f"twice {number}")
+        assert str(tmp_path) not in str(told.value)
+
+
 def names_of(items):
     return [tuple(file and file.path.name for file in (item.before, item.after)) for item in items]
 

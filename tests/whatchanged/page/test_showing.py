@@ -12,6 +12,7 @@ from PIL import Image
 from whatchanged.drawing import draw_regions
 from whatchanged.images import read_image
 from whatchanged.page import showing
+from whatchanged.page.app import examples
 from whatchanged.page.comparing import Models, Settings, see
 from whatchanged.report import report_page
 
@@ -103,3 +104,17 @@ def test_a_note_is_shown(seen_of):
     seen = seen_of(*dotted(1), Settings())
     seen.record["note"] = "faint, along edges"
     assert "Faint, along edges." in showing.view(seen, Settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("scene, one change", "1 region differs: moved."),
+        ("scene, nothing changed", "No difference."),
+        ("coffee, the camera moved", "1 region differs: added."),
+        ("cat, edited", "3 regions differ: 2 added, 1 recolored."),
+    ],
+)
+def test_examples_show_what_their_names_say(name, told):
+    pairs, _ = examples()
+    assert showing.summary(see(*pairs[name], Settings(), NO_MODELS), Settings()) == told
