@@ -12,10 +12,12 @@ from helpers.evaluation.boxes import (
     score_sets,
     score_table,
 )
+from helpers.evaluation.folds import cross_validated, frozen_accuracies
 from helpers.evaluation.scores import (
     BinaryScore,
     Interval,
     MultiLabelScore,
+    best_pointing,
     best_thresholds,
     binary_score,
     bootstrap_interval,

@@ -195,6 +195,17 @@ def pointing_hits(maps: np.ndarray, boxes: Sequence[np.ndarray], size: tuple[int
     return np.array(hits, bool)
 
 
+def best_pointing(shape: tuple[int, int], boxes: Sequence[np.ndarray], size: tuple[int, int]) -> float:
+    """What a perfect map of `shape` would reach in `pointing_hits`: a coarse one has no place in a small box."""
+    middles = [(np.arange(count) + 0.5) * side / count for count, side in zip(shape[::-1], size[::-1], strict=True)]
+
+    def holds(box: np.ndarray) -> bool:
+        ends = zip(middles, box[:2], box[:2] + box[2:], strict=True)
+        return all(((low <= places) & (places <= high)).any() for places, low, high in ends)
+
+    return float(np.mean([any(map(holds, truth)) for truth in boxes if len(truth)]))
+
+
 def peak_distances(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     """How far the highest point of each map is from the nearest pixel of its mask: float array (n,), pixels.
 

@@ -191,3 +191,20 @@ def test_share_interval_is_wilsons(hits, count):
     found = evaluation.share_interval(np.arange(count) < hits)
     assert found.value == share
     assert (found.low, found.high) == pytest.approx((max(0, middle - half), min(1, middle + half)), abs=1e-9)
+
+
+def test_what_a_perfect_map_could_point_at():
+    """By trying each place of each map; the middles of 2 x 2 squares of 64 x 32 pixels lie at 8, 24 and 16, 48."""
+    boxes = [
+        np.array([[10, 2, 10, 10]]),
+        np.empty((0, 4)),
+        np.array([[0, 0, 9, 9]]),
+        np.array([[1, 1, 2, 2], [40, 20, 9, 9]]),
+    ]
+    assert evaluation.best_pointing((2, 2), boxes, (32, 64)) == pytest.approx(2 / 3)
+    rng = np.random.default_rng(0)
+    many = [np.hstack([rng.integers(0, 40, (2, 2)), rng.integers(1, 9, (2, 2))]) for _ in range(40)]
+    for shape in ((3, 5), (8, 4), (48, 48)):
+        tried = [np.eye(1, shape[0] * shape[1], place).reshape(1, *shape) for place in range(shape[0] * shape[1])]
+        best = [any(evaluation.pointing_hits(one, [truth], (48, 48))[0] for one in tried) for truth in many]
+        assert evaluation.best_pointing(shape, many, (48, 48)) == np.mean(best)
