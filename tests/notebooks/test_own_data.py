@@ -78,8 +78,8 @@ def test_resnet18_where_few_are_cracked(tmp_path, monkeypatch):
     assert process.returncode == 0, process.stdout + process.stderr
     output = tmp_path / "02_resnet18_defects"
     measured = json.loads((output / "results.json").read_text())
-    assert len(measured["accuracy"]) == 5
-    assert measured["judged"] in measured["accuracy"]
+    assert len(measured["accuracy"]) == 9
+    assert measured["judged"] in {name for name in measured["accuracy"] if "random" not in name and "Lite0" not in name}
     saved = (output / "model.safetensors").stat().st_mtime_ns
     other = uneven(tmp_path / "other" / "test", 7, 45, 5).parent
     judged_by(tmp_path, "02_resnet18_defects", other)
