@@ -196,7 +196,7 @@ def pointing_hits(maps: np.ndarray, boxes: Sequence[np.ndarray], size: tuple[int
 
 
 def best_pointing(shape: tuple[int, int], boxes: Sequence[np.ndarray], size: tuple[int, int]) -> float:
-    """What a perfect map of `shape` would reach in `pointing_hits`: a coarse one has no place in a small box."""
+    """What a perfect map of `shape` reaches in `pointing_hits`, 0 to 1: a coarse one has no place in a small box."""
     middles = [(np.arange(count) + 0.5) * side / count for count, side in zip(shape[::-1], size[::-1], strict=True)]
 
     def holds(box: np.ndarray) -> bool:

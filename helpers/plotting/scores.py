@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from helpers.evaluation import share_interval
 from helpers.plotting.base import SERIES
 from whatchanged.drawing import FOUND
 
@@ -42,7 +43,6 @@ def classification_report(
     names : of the two classes.
     reliable : from `evaluation.reliability`.
     """
-    from scipy.stats import binomtest
     from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
 
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.5), layout="constrained")
@@ -57,9 +57,9 @@ def classification_report(
     axes[1].indicate_inset_zoom(corner)
     confidence, accuracy, share = reliable.T
     counts = np.round(share * len(labels)).astype(int)
-    each = [binomtest(round(part * count), count) for part, count in zip(accuracy, counts, strict=True)]
-    ends = np.array([one.proportion_ci(method="wilson") for one in each])
-    axes[2].vlines(confidence, *ends.T, color="gray", linewidth=1)
+    right = np.rint(accuracy * counts).astype(int)
+    each = [share_interval(np.arange(count) < hits) for count, hits in zip(counts, right, strict=True)]
+    axes[2].vlines(confidence, [one.low for one in each], [one.high for one in each], color="gray", linewidth=1)
     axes[2].plot([0.5, 1], [0.5, 1], "--", color="gray", label="calibrated")
     axes[2].plot(confidence, accuracy, color=SERIES[0])
     axes[2].scatter(confidence, accuracy, 30 + 400 * share, color=FOUND, label="bin, larger holds more", zorder=3)

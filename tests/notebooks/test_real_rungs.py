@@ -7,7 +7,7 @@ import numpy as np
 import pandas
 import pytest
 import torch
-from scipy.stats import betabinom
+from scipy.stats import betabinom, fisher_exact
 from support import NOTEBOOKS, read_notebook
 from test_first_cells import begin
 
@@ -35,11 +35,12 @@ def names(real_data, tmp_path):
 def test_sound_tiles_alone_tell_those_with_a_defect(names):
     """Rejected sound tiles are as many as the calibration by 60 others allows; 58 of 61 ranks lie below the limit."""
     go_on(names, "def odds(", "def tiles(")
-    assert names["auroc"].value >= 0.75
+    assert names["auroc"].low > 0.5, "guessing"
     odd, labels, limit = (names[name] for name in ("odd", "labels", "limit"))
     low, high = betabinom((labels == 0).sum(), 61 - 58, 58).interval(0.95)
     assert low <= (odd[labels == 0] > limit).sum() <= high
-    assert (odd[labels == 1] > limit).mean() > 3 * (odd[labels == 0] > limit).mean()
+    table = [[(odd[labels == label] > limit).sum(), (odd[labels == label] <= limit).sum()] for label in (1, 0)]
+    assert fisher_exact(table, alternative="greater").pvalue < 0.01
 
 
 def test_brick_walls_by_what_frozen_networks_see(names):
@@ -48,4 +49,4 @@ def test_brick_walls_by_what_frozen_networks_see(names):
     go_on(names, "def headless(", "walls = real")
     shares = {name: np.array(each) for name, each in names["each"].items()}
     assert shares["Lite0, ImageNet"].min() >= shares["Lite0, random"].max() + 0.05
-    assert 0 < shares["crops, at random"].mean() - shares["crops, by walls"].mean() < 0.1
+    assert shares["crops, at random"].mean() > shares["crops, by walls"].mean()
