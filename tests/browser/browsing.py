@@ -79,6 +79,17 @@ def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
 
 
+def open_settings(page: Page) -> None:
+    """Open the settings of the tab that is open, and wait as a hand would until they hold still.
+
+    A frame after it opened them, Gradio writes into each what it had, and so over what was typed within that frame.
+    """
+    page.get_by_text("Settings").locator("visible=true").click()
+    frame = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    page.evaluate(frame)
+    page.evaluate(frame)
+
+
 def downloaded(page: Page, name: str) -> Path:
     """What a button of the tab that is open has for download."""
     button = page.get_by_role("button", name=name, exact=True).or_(page.get_by_role("link", name=name, exact=True))

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from browsing import PATIENCE, SCREENSHOTS, barriers, downloaded, drop, field, fits, opened, press, put
+from browsing import PATIENCE, SCREENSHOTS, barriers, downloaded, drop, field, fits, open_settings, opened, press, put
 from PIL import Image
 from playwright.sync_api import Page, expect
 from support import FUZZ
@@ -128,7 +128,7 @@ def test_settings_are_applied_at_once_and_counts_are_true(browser, app, dots):
     press(page, "Compare")
     told(page, "30 regions differ: 30 added. The 10 strongest are shown; JSON has all.")
     assert page.locator("#pair-view .region").count() == 10
-    page.get_by_text("Settings").click()
+    open_settings(page)
     assert barriers(page) == []
     at = page.evaluate("scrollY")
     page.get_by_label("SSIM", exact=True).check()
@@ -159,7 +159,7 @@ def test_what_is_drawn_is_ignored(browser, app, dots):
     page.mouse.move(edge["x"] + edge["width"] - 1, edge["y"] + edge["height"] / 2, steps=4)
     page.mouse.up()
     told(page, "12 regions differ")  # the rows at y 20, 80 and 140 of 400 are ignored
-    page.get_by_text("Settings").click()
+    open_settings(page)
     places = page.get_by_label("Places that are not compared")
     x, y, width, height = map(int, places.input_value().split(","))
     assert x <= 3

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import PATIENCE, SCREENSHOTS, barriers, downloaded, field, fits, many, opened, press, put
+from browsing import PATIENCE, SCREENSHOTS, barriers, downloaded, field, fits, many, open_settings, opened, press, put
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -190,7 +190,7 @@ def test_a_surface_is_judged(browser, app, trained, tmp_path, size):
     assert barriers(page) == []
     page.screenshot(path=SCREENSHOTS / f"defects_{size}.png", full_page=True)
     other = {"sound": "cracked", "cracked": "sound"}[likely]
-    page.get_by_text("Settings").locator("visible=true").click()
+    open_settings(page)
     assert barriers(page) == []
     threshold = page.get_by_label("number input for Called cracked from, in percent")
     threshold.fill("1" if other == "cracked" else "99")
