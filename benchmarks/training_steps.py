@@ -24,12 +24,13 @@ from torch.utils.data import DataLoader
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tables
 
-from helpers import captioned, datasets, scenes, surfaces
+from helpers import datasets, scenes, surfaces
 from helpers.changes import SubtleDiffDataset, write_dataset
 from whatchanged import training
 from whatchanged.devices import autocast, precision
 from whatchanged.models import caption_loss, dbt_resnet50, ddla, resnet18, tblip2
 from whatchanged.models.blip2 import small_blip2
+from whatchanged.models.prepared import PreparedPairs
 from whatchanged.models.tblip2_options import TBLIP2Options
 
 ROUNDS = 3
@@ -84,7 +85,7 @@ def subtle_pairs(count: int) -> datasets.Pictures:
         return SubtleDiffDataset(made).in_memory()
 
 
-def captioned_pairs(count: int) -> tuple[Callable, captioned.PreparedPairs]:
+def captioned_pairs(count: int) -> tuple[Callable, PreparedPairs]:
     """A function that builds notebook 05's T-BLIP2, and pairs that are prepared for it."""
     made = [scenes.scene_pair(0, index, changes=(1, 2)) for index in range(count)]
     blip2 = partial(small_blip2, [one.captions[0] for one in made], seed=0)
@@ -93,7 +94,7 @@ def captioned_pairs(count: int) -> tuple[Callable, captioned.PreparedPairs]:
         return tblip2.EnhancedDiffBLIP2(*blip2(), TBLIP2Options(min_samples=8, align_dim=64))
 
     read = lambda index: (made[index].before, made[index].after, made[index].captions)  # noqa: E731
-    return build, captioned.PreparedPairs(count, read, build().eval().prepare)
+    return build, PreparedPairs.in_memory(count, read, build().eval().prepare)
 
 
 def plain(case: Case, epochs: int) -> None:

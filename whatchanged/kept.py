@@ -15,6 +15,7 @@ from whatchanged.files import alone, user_path
 from whatchanged.images import one_a_core
 
 TOGETHER = 256  # arrays that are made before they are written: so many are in memory, however slow the disk is
+AT_ONCE = 32  # arrays that a device makes together
 LOOKED_AT = 3  # of a file that is found, so many arrays are made anew and must be the same
 
 
@@ -41,7 +42,15 @@ def in_memory(count: int, make: Callable[[int], np.ndarray]) -> np.ndarray:
     return found
 
 
-def on_disk(place: str | Path, content: str, count: int, make: Callable[[int], np.ndarray]) -> np.ndarray:
+def on_disk(
+    place: str | Path,
+    content: str,
+    count: int,
+    make: Callable[[int], np.ndarray],
+    *,
+    several: Callable[[Sequence[int]], Iterable[np.ndarray]] | None = None,
+    alike: Callable[[np.ndarray, np.ndarray], bool] = np.array_equal,
+) -> np.ndarray:
     """All that is `made`, in a file, as a read-only map (count, ...): of an earlier run's where that made the same.
 
     Parameters
@@ -52,6 +61,9 @@ def on_disk(place: str | Path, content: str, count: int, make: Callable[[int], n
         `LOOKED_AT` of its arrays, made anew, are the same; otherwise it is made anew.
     count : of the arrays, at least 1.
     make : number -> array; called in several threads.
+    several : numbers -> their arrays, for what a device makes many of at once; called in this thread, with at most
+        `AT_ONCE` numbers. `make` then serves the look at an earlier run's file alone.
+    alike : whether an array of the file is what is made anew: where a device rounds as it likes, equal is too much.
 
     Raises
     ------
@@ -64,8 +76,8 @@ def on_disk(place: str | Path, content: str, count: int, make: Callable[[int], n
     place.parent.mkdir(parents=True, exist_ok=True)
     path = place.with_name(f"{place.name}-{content}.npy")
     with alone(path, place.with_name(f"{place.name}.lock")):
-        if not _is_that(path, count, make):
-            _write(path, count, make)
+        if not _is_that(path, count, make, alike):
+            _write(path, count, made(count, make) if several is None else _made_at_once(count, several))
         for old in place.parent.glob(f"{place.name}-{'[0-9a-f]' * 32}.*"):
             if old.stem != path.stem:
                 old.unlink()
@@ -101,21 +113,26 @@ def taken(arrays: np.ndarray, places: Sequence[int] | np.ndarray) -> np.ndarray:
     return found
 
 
-def _is_that(path: Path, count: int, make: Callable[[int], np.ndarray]) -> bool:
+def _made_at_once(count: int, several: Callable[[Sequence[int]], Iterable[np.ndarray]]) -> Iterator[np.ndarray]:
+    for start in range(0, count, AT_ONCE):
+        yield from several(range(start, min(count, start + AT_ONCE)))
+
+
+def _is_that(path: Path, count: int, make: Callable[[int], np.ndarray], alike: Callable) -> bool:
     """Whether the file is there and holds what would be made, as far as some of it tells."""
     if not path.is_file():
         return False
     arrays = np.load(path, mmap_mode="r")
     looked_at = np.linspace(0, count - 1, LOOKED_AT).astype(int)
-    return len(arrays) == count and all(np.array_equal(arrays[place], make(int(place))) for place in looked_at)
+    return len(arrays) == count and all(alike(arrays[place], make(int(place))) for place in looked_at)
 
 
-def _write(path: Path, count: int, make: Callable[[int], np.ndarray]) -> None:
+def _write(path: Path, count: int, arrays: Iterator[np.ndarray]) -> None:
     """The arrays one after the other, beside the file's place and then moved there whole."""
     part = path.with_suffix(".part")
     try:
         with part.open("wb") as file:
-            for number, one in enumerate(made(count, make)):
+            for number, one in enumerate(arrays):
                 if not number:
                     about = {"descr": one.dtype.str, "fortran_order": False, "shape": (count, *one.shape)}
                     np.lib.format.write_array_header_1_0(file, about)

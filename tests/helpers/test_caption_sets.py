@@ -14,7 +14,6 @@ import torch
 from published import write_published
 from support import ROOT
 
-from helpers import captioned
 from helpers.caption_sets import (
     CAPTION_SETS,
     captioned_parts,
@@ -28,6 +27,7 @@ from whatchanged import training
 from whatchanged.annotations import AnnotationError
 from whatchanged.files import read_json
 from whatchanged.models import caption_loss, finetuning
+from whatchanged.models.prepared import PreparedPairs
 
 PARTS = ("train", "validation", "test")
 FEW = {"train": 4, "validation": 2, "test": 2}
@@ -234,7 +234,7 @@ def test_t_blip2_trains_two_steps(name, folder):
             pair = parts[part][number]
             return (*pair.read(), pair.captions)
 
-        return captioned.PreparedPairs(count, read, model.prepare, draw=part == "train")
+        return PreparedPairs.in_memory(count, read, model.prepare, draw=part == "train")
 
     start = {key: value.clone() for key, value in model.named_parameters()}
     optimizer = torch.optim.AdamW(finetuning.parameter_groups(model, 1e-3))

@@ -15,11 +15,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from helpers import scenes
-from helpers.captioned import PreparedPairs
 from whatchanged import training
 from whatchanged.models import caption_loss, tblip2
 from whatchanged.models.blip2 import small_blip2
 from whatchanged.models.finetuning import parameter_groups
+from whatchanged.models.prepared import PreparedPairs
 from whatchanged.models.tblip2_options import TBLIP2Options
 
 parser = argparse.ArgumentParser()
@@ -53,8 +53,8 @@ built = TBLIP2Options(min_samples=4, freeze_vision=False, lora=4, align_dim=32)
 model = tblip2.EnhancedDiffBLIP2(blip2, processor, built)
 history = training.fit(
     model,
-    Deadly(16, read, model.prepare, draw=True),
-    PreparedPairs(4, lambda number: read(16 + number), model.prepare),
+    Deadly.in_memory(16, read, model.prepare, draw=True),
+    PreparedPairs.in_memory(4, lambda number: read(16 + number), model.prepare),
     training.Recipe(
         loss=caption_loss.CaptionLoss(itc=((0, 1.5), (1, 1.0))),
         metrics={},

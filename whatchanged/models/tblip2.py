@@ -105,13 +105,16 @@ class EnhancedDiffBLIP2(OnBase):
 
     # What does not depend on trained weights
 
-    def prepare(self, before: np.ndarray, after: np.ndarray, most: int | None = None) -> dict[str, Tensor]:
+    def prepare(
+        self, before: np.ndarray, after: np.ndarray, most: int | None = None, *, encode: bool = True
+    ) -> dict[str, Tensor]:
         """One pair, aligned and compared: all that can be kept while the weights change.
 
         Parameters
         ----------
         before, after : uint8 arrays (H, W, 3), RGB, of any sizes.
         most : keep so many clusters; None keeps `options.max_clusters`.
+        encode : with "features", where there are any to keep.
 
         Returns
         -------
@@ -124,10 +127,8 @@ class EnhancedDiffBLIP2(OnBase):
         pictures = [torch.from_numpy(np.ascontiguousarray(one.transpose(2, 0, 1))) for one in (before, after)]
         pair = dict(zip(("before", "after"), pictures, strict=True))
         pair["map"] = torch.from_numpy(np.rint(values * 255).astype("u1"))
-        if self.options.freeze_vision:
-            on = self.log_temperature.device
-            with torch.no_grad():
-                pair["features"] = torch.stack(self.encode_images(*(one[None].to(on) for one in pictures)), 1)[0].cpu()
+        if encode and self.options.freeze_vision:
+            pair["features"] = self.kept_features(*(one[None] for one in pictures))[0]
         detector = self.diff_detector
         if self.options.feature_weight == 0 and isinstance(detector, Locating):
             found = detector.clusters(pair["map"].float().numpy())[:most]
@@ -156,6 +157,12 @@ class EnhancedDiffBLIP2(OnBase):
         """
         pixels = self._normalized(self._sized(img1, "img1")), self._normalized(self._sized(img2, "img2"))
         return encoded(self.blip2_model, *pixels, together=self.options.streams == "one")
+
+    @torch.no_grad()
+    def kept_features(self, before: Tensor, after: Tensor) -> Tensor:
+        """`encode_images` of prepared pictures, uint8 (n, 3, S, S), on the CPU: float tensor (n, 2, 1 + patches, d)."""
+        on = self.log_temperature.device
+        return torch.stack(self.encode_images(before.to(on), after.to(on)), 1).cpu()
 
     def compute_difference_map(
         self, img1: Side | Prepared, img2: Side | None = None, features: tuple[Tensor, Tensor] | None = None

@@ -10,10 +10,10 @@ from safetensors.torch import save_file
 from tiny_tblip2 import small
 
 from helpers import scenes
-from helpers.captioned import PreparedPairs
 from whatchanged import training
 from whatchanged.models.caption_loss import CaptionLoss
 from whatchanged.models.describer import Describer, clusters_in, load_best_model
+from whatchanged.models.prepared import PreparedPairs
 
 
 def test_a_describer_reads_the_strongest_clusters(pairs, tmp_path):
@@ -58,7 +58,7 @@ def test_the_best_weights_are_found_where_a_training_keeps_them(pairs, tmp_path,
     optimizer = torch.optim.AdamW(model.parameters(), 0.01)
     recipe = training.Recipe(loss=CaptionLoss(), metrics={}, optimizer=optimizer, precision="fp32")
     options = {"epochs": 1, "batch_size": 4, "keep": training.Keeping(), "progress": False}
-    data, judged = PreparedPairs(8, read, model.prepare), PreparedPairs(4, read, model.prepare)
+    data, judged = PreparedPairs.in_memory(8, read, model.prepare), PreparedPairs.in_memory(4, read, model.prepare)
     past = training.fit(model, data, judged, recipe, **options)
     assert len(past.step_loss) == 2
     assert not torch.equal(other.absent, model.absent)

@@ -11,12 +11,12 @@ from safetensors.torch import load_file
 from tiny_tblip2 import hub, on_hub, sides, small
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from helpers.captioned import PreparedPairs
 from whatchanged import training
 from whatchanged.models.base import BASE_KEY, BaseModel
 from whatchanged.models.caption_loss import CaptionLoss
 from whatchanged.models.describer import Describer, load_best_model
 from whatchanged.models.finetuning import parameter_groups
+from whatchanged.models.prepared import PreparedPairs
 from whatchanged.models.tblip2 import EnhancedDiffBLIP2
 
 HALVES = [torch.bfloat16, torch.float16]
@@ -213,7 +213,7 @@ def test_what_of_the_base_is_trained_after_all_is_kept(place):
 def test_checkpoints_hold_what_is_trained_and_a_run_goes_on_from_them(place, pairs, tmp_path):
     def run(folder, epochs, resume=False):
         model = on_hub(place)
-        data = PreparedPairs(
+        data = PreparedPairs.in_memory(
             4, lambda i: (pairs[i].before, pairs[i].after, pairs[i].captions), model.prepare, draw=True
         )
         recipe = training.Recipe(

@@ -15,12 +15,12 @@ from tiny_tblip2 import sides, small
 from transformers import Blip2Config, Blip2ForConditionalGeneration
 
 from helpers import scenes
-from helpers.captioned import PreparedPairs
 from whatchanged import training
 from whatchanged.models import caption_loss
 from whatchanged.models.blip2 import load_blip2, small_blip2
 from whatchanged.models.caption_loss import CaptionLoss
 from whatchanged.models.finetuning import parameter_groups
+from whatchanged.models.prepared import PreparedPairs
 from whatchanged.models.tblip2 import EnhancedDiffBLIP2
 from whatchanged.models.tblip2_options import OPTIONS, TBLIP2Options
 from whatchanged.tolerance import change_map
@@ -177,7 +177,7 @@ def prepared(model, count=8, draw=True):
         pair = scenes.scene_pair(5, number, size=48, changes=(number % 3, number % 3))
         return pair.before, pair.after, pair.captions
 
-    return PreparedPairs(count, read, model.prepare, draw=draw)
+    return PreparedPairs.in_memory(count, read, model.prepare, draw=draw)
 
 
 def test_checkpointed_activations_give_the_same_gradients(pairs):
