@@ -71,14 +71,13 @@ class CaptionLoss:
             weights["itc"] = [weight for at, weight in self.itc if at <= self.epoch][-1]
         return weights
 
-    def __call__(self, model: nn.Module, batch: dict) -> tuple[Tensor, None, dict[str, float]]:
+    def __call__(self, model: nn.Module, batch: dict) -> tuple[Tensor, None, dict[str, Tensor]]:
         meaning = batch.get("meaning")
         same = None if meaning is None else meaning[:, None] == meaning
         out = model(batch, captions=batch["caption"], return_loss=True, same=same)
         heads: Any = getattr(model, "module", model)  # what several processes train lies in a wrapper
         weights = self.weights(heads)
         loss = sum(weights[name] * value for name, value in out.parts.items())
-        parts = {name: value.item() for name, value in out.parts.items()}
-        parts |= {"itm_accuracy": out.matched.itm_accuracy, "itc_recall": out.matched.recall}
-        parts |= {"temperature": heads.temperature.item(), "itc_temperature": heads.matching.temperature.item()}
-        return loss, None, parts
+        parts = out.parts | {"itm_accuracy": out.matched.itm_accuracy, "itc_recall": out.matched.recall}
+        parts |= {"temperature": heads.temperature, "itc_temperature": heads.matching.temperature}
+        return loss, None, {name: value.detach() for name, value in parts.items()}

@@ -123,36 +123,46 @@ class DifferenceDetector(nn.Module):
         if located is None:
             clusters = [self.clusters(one) for one in diff_map.detach().float().cpu().numpy()]
             located = {name: value.to(diff_map.device) for name, value in self.table(clusters, diff_map).items()}
-        present = located["present"]
+        present, places = located["present"], self.places(located["present"])
         tokens = diff_map.new_zeros(*present.shape, 2, self.norm.normalized_shape[0])
-        if present.any():
-            crops = self._crops(located, diff_map, before, after)
+        if len(places):
+            crops = self._crops(located, places, diff_map, before, after)
             crops = torch.cat(crops).contiguous(memory_format=torch.channels_last)  # twice as fast on a CPU
             views = torch.stack(self.cnn(crops).chunk(2), dim=1)
-            again = self.again(self._elsewhere(views, present)[..., None])
-            vectors = self.norm(views + self.sides + self.geometry(located["geometry"][present])[:, None] + again)
-            tokens = tokens.to(vectors.dtype).masked_scatter(present[..., None, None], vectors)
+            again = self.again(self._elsewhere(views, present, places)[..., None])
+            where = self.geometry(located["geometry"].flatten(0, 1)[places])[:, None]
+            vectors = self.norm(views + self.sides + where + again)
+            tokens = _put(vectors, present, places)
         return Detected(tokens, present, clusters)
 
-    def _elsewhere(self, views: Tensor, present: Tensor) -> Tensor:
+    @staticmethod
+    def places(present: Tensor) -> Tensor:
+        """Which of the table's places are looked at, int (k,): those with a cluster; but on a GPU all, since to count
+        those with a cluster is to wait for it, and the same shapes in each step are worth more there.
+        """
+        flat = present.flatten()
+        return flat.nonzero()[:, 0] if flat.device.type == "cpu" else torch.arange(len(flat), device=flat.device)
+
+    def _elsewhere(self, views: Tensor, present: Tensor, places: Tensor) -> Tensor:
         """Whether what is seen of a cluster is seen of another one in the other picture, as of a thing that moved.
 
         Parameters
         ----------
-        views : float tensor (clusters, 2, d), before and after.
-        present : bool tensor (n, max_clusters), where they belong.
+        views : float tensor (k, 2, d), before and after.
+        present : bool tensor (n, max_clusters), where there is a cluster.
+        places : int tensor (k,), where the views belong.
 
         Returns
         -------
         Tensor
-            Float (clusters, 2): the largest cosine; 0 where there is no other cluster, and where none is alike.
+            Float (k, 2): the largest cosine; 0 where there is no other cluster, and where none is alike.
         """
         looks = F.normalize(self.identity(views).float(), dim=2)
-        table = looks.new_zeros(*present.shape, *looks.shape[1:]).masked_scatter(present[..., None, None], looks)
+        table = _put(looks, present, places)
         alike = torch.einsum("nisd,njtd->nstij", table, table)
         alike = alike.masked_fill(torch.eye(self.max_clusters, dtype=torch.bool, device=alike.device), 0)
         best = torch.stack([alike[:, 0, 1], alike[:, 1, 0]], dim=1).amax(dim=3).clamp_min(0)
-        return best.transpose(1, 2)[present].to(views.dtype)
+        return best.transpose(1, 2).flatten(0, 1)[places].to(views.dtype)
 
     def clusters(self, values: np.ndarray) -> list[Cluster]:
         """The clusters of a difference map, float array (H, W), 0 or more; the strongest first."""
@@ -186,14 +196,24 @@ class DifferenceDetector(nn.Module):
                 geometry[row, place] = torch.tensor((*shares, one.strength / total))
         return {"present": present, "squares": squares, "geometry": geometry}
 
-    def _crops(self, located: dict[str, Tensor], diff_map: Tensor, *pictures: Tensor | None) -> list[Tensor]:
-        """Squares around all clusters, of each picture, the map as fourth channel: float (clusters, 4, crop, crop)."""
+    def _crops(
+        self, located: dict[str, Tensor], places: Tensor, diff_map: Tensor, *pictures: Tensor | None
+    ) -> list[Tensor]:
+        """Squares around what is at places, of each picture, the map as fourth channel: float (k, 4, crop, crop)."""
         blank = diff_map.new_zeros(len(diff_map), 3, *diff_map.shape[1:])
         values = (diff_map / diff_map.amax(dim=(1, 2), keepdim=True).clamp_min(1e-6))[:, None]
-        rows = located["present"].nonzero()[:, :1]
-        boxes = torch.cat([rows.float(), located["squares"][located["present"]].float()], dim=1)
+        rows = (places // self.max_clusters)[:, None]
+        boxes = torch.cat([rows.float(), located["squares"].flatten(0, 1)[places].float()], dim=1)
         layers = (torch.cat([blank if one is None else one, values], dim=1).float() for one in pictures)
         return [roi_align(one, boxes, self.crop, aligned=True) for one in layers]
+
+
+def _put(values: Tensor, present: Tensor, places: Tensor) -> Tensor:
+    """Values (k, ...) at their places of a table (n, max_clusters, ...), and zero where there is no cluster."""
+    table = (
+        values.new_zeros(present.numel(), *values.shape[1:]).index_copy(0, places, values).unflatten(0, present.shape)
+    )
+    return table.where(present.reshape(*present.shape, *(1 for _ in values.shape[1:])), 0)
 
 
 def _square(cluster: Cluster, margin: float, least: int) -> tuple[int, int, int, int]:

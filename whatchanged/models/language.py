@@ -33,9 +33,10 @@ class LanguageModel:
         last = [tokenizer.eos_token_id] if end else []
         rows = [[*first, *own, *last] for own in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
         longest, on = max(1, *map(len, rows)), self.blip2.query_tokens.device
-        ids = torch.tensor([row + [tokenizer.pad_token_id] * (longest - len(row)) for row in rows], device=on)
-        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=on)
-        return {"input_ids": ids, "attention_mask": mask}
+        ids = torch.tensor([row + [tokenizer.pad_token_id] * (longest - len(row)) for row in rows])
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
+        there = {"input_ids": ids, "attention_mask": mask}
+        return {name: one.to(on, non_blocking=True) for name, one in there.items()}
 
     def embed(self, ids: Tensor) -> Tensor:
         """The embeddings of ids (n, t): float tensor (n, t, d)."""
@@ -63,8 +64,8 @@ class LanguageModel:
                 f"a caption has {wanted.shape[1]} tokens: after the {given.shape[1] - wanted.shape[1]} of the pair and"
                 f" the prompt the language model reads {most} in all; shorten the caption or leave it out"
             )
-        mask = torch.cat([mask, words["attention_mask"]], dim=1)
-        logits = model(inputs_embeds=given, attention_mask=mask, use_cache=False).logits
+        # No mask: what pads a caption stands behind it, where no word looks; whether there is any need not be asked.
+        logits = model(inputs_embeds=given, use_cache=False).logits
         return logits[:, -wanted.shape[1] - 1 : -1], wanted
 
     def write(self, prefix: Tensor, prompt: str, **options: Any) -> list[str]:

@@ -37,10 +37,9 @@ def contrastive_loss(images: Tensor, texts: Tensor, temperature: Tensor | float,
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
-def recall_at_1(similarity: Tensor, same: Tensor) -> float:
+def recall_at_1(similarity: Tensor, same: Tensor) -> Tensor:
     """Share of the pictures whose most similar text is true of them: `similarity` (n, n), `same` as above."""
-    best = similarity.argmax(dim=1)
-    return same[torch.arange(len(best), device=best.device), best].float().mean().item()
+    return same.gather(1, similarity.argmax(dim=1, keepdim=True)).float().mean()
 
 
 def hard_negatives(similarity: Tensor, same: Tensor, draw: bool = True) -> tuple[Tensor, Tensor]:
@@ -64,9 +63,12 @@ def hard_negatives(similarity: Tensor, same: Tensor, draw: bool = True) -> tuple
     exists = ~same.all(dim=1)
     masked = similarity.detach().float().masked_fill(same, float("-inf"))
     masked = torch.where(exists[:, None], masked, torch.zeros_like(masked))
-    # Of NaN any is drawn: the loss is NaN, too, and the training loop says where. `multinomial` would end the process.
-    chosen = torch.multinomial(masked.softmax(dim=1).nan_to_num(1.0), 1)[:, 0] if draw else masked.argmax(dim=1)
-    return chosen, exists
+    if not draw:
+        return masked.argmax(dim=1), exists
+    # As `multinomial` draws, which looks at the numbers first: it would wait for the device, and NaN end the process.
+    # Here of NaN one is drawn: the loss is NaN, too, and the training loop says where.
+    chances = masked.softmax(dim=1)
+    return (chances / torch.empty_like(chances).exponential_()).argmax(dim=1), exists
 
 
 def word_loss(logits: Tensor, present: Tensor, said: Tensor) -> Tensor:
@@ -97,7 +99,7 @@ def word_loss(logits: Tensor, present: Tensor, said: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Matched:
-    """What the heads say of a batch.
+    """What the heads say of a batch; numbers are tensors, which nobody has waited for.
 
     Attributes
     ----------
@@ -110,8 +112,8 @@ class Matched:
     itc: Tensor
     itm: Tensor
     similarity: Tensor
-    recall: float
-    itm_accuracy: float
+    recall: Tensor
+    itm_accuracy: Tensor
 
 
 class MatchingHeads(nn.Module):
@@ -188,12 +190,13 @@ class MatchingHeads(nn.Module):
         wrong_texts, exists = hard_negatives(logits, same, self.training)
         wrong_images, _ = hard_negatives(logits.T, same, self.training)
         own = torch.arange(len(seen), device=seen.device)
-        of_images = torch.cat([own, own[exists], wrong_images[exists]])
-        of_texts = torch.cat([own, wrong_texts[exists], own[exists]])
-        answers = self.match(seen[of_images], read[of_texts], texts_present[of_texts])
-        true = (torch.arange(len(answers), device=answers.device) < len(own)).long()
-        itm = F.cross_entropy(answers.float(), true)
-        accuracy = (answers.argmax(dim=1) == true).float().mean().item()
+        of_images, of_texts = torch.cat([own, own, wrong_images]), torch.cat([own, wrong_texts, own])
+        answers = self.match(seen[of_images], read[of_texts], texts_present[of_texts]).float()
+        true = torch.cat([torch.ones_like(own), torch.zeros_like(of_images[len(own) :])])
+        # Rows without a negative are read for nothing: how many there are only the device knows.
+        counts = torch.cat([torch.ones_like(exists), exists, exists]).float()
+        itm = (F.cross_entropy(answers, true, reduction="none") * counts).sum() / counts.sum()
+        accuracy = ((answers.argmax(dim=1) == true) * counts).sum() / counts.sum()
         return Matched(itc, itm, similarity, recall_at_1(similarity, same), accuracy)
 
 

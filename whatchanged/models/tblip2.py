@@ -288,7 +288,8 @@ class EnhancedDiffBLIP2(OnBase):
             return CaptionOutput(visual, logits, {}, None)
         words = self.language.tokens(captions)
         if same is None:
-            same = torch.tensor([[one == other for other in captions] for one in captions], device=logits.device)
+            same = torch.tensor([[one == other for other in captions] for one in captions])
+            same = same.to(logits.device, non_blocking=True)
         embeddings = self.language.embed(words["input_ids"]).to(self.kinds.dtype)  # BLIP-2's weights may be bf16
         matched = self.matching(visual.tokens, embeddings, words["attention_mask"].bool(), same)
         lm = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())

@@ -50,6 +50,7 @@ def test_the_models_own_weights_are_read_at_each_step(pairs):
     for itm, itc in ((1.0, 1.0), (0.0, 0.5), (2.0, 0.0)):
         model.aln_weight_itm, model.aln_weight_itc = itm, itc
         value, _, parts = loss(model, batch)
+        parts = {name: one.item() for name, one in parts.items()}
         assert value.item() == pytest.approx(parts["lm"] + itm * parts["itm"] + itc * parts["itc"], rel=1e-5)
 
 

@@ -71,7 +71,7 @@ def test_tokens_stand_from_left_to_right_and_clusters_by_strength(detector):
 def test_what_fits_is_cut_out_as_it_is(detector):
     values, picture = maps((21, 14, 1.0))[None], torch.rand(1, 3, 64, 64)
     located = detector.table([detector.clusters(values[0].numpy())], values)
-    before, _ = detector._crops(located, values, picture, picture)
+    before, _ = detector._crops(located, detector.places(located["present"]), values, picture, picture)
     assert torch.allclose(before[0, :3], picture[0, :, 10:42, 3:35], atol=1e-6)
     assert torch.allclose(before[0, 3], values[0, 10:42, 3:35], atol=1e-6)
 
@@ -81,7 +81,7 @@ def test_a_thing_that_moved_is_seen_again_elsewhere(detector):
     views = torch.randn(6, 2, 16)
     views[0, 0] = views[2, 1]  # of the first pair: before in the first cluster, after in the third
     present = torch.tensor([[1, 1, 1], [1, 0, 0], [0, 0, 0], [1, 1, 0]]).bool()
-    found = detector._elsewhere(views, present).detach()
+    found = detector._elsewhere(views, present, detector.places(present)).detach()
     looks = F.normalize(detector.identity(views), dim=2).detach()
     for own in ([0, 1, 2], [3], [4, 5]):
         for one in own:
@@ -90,6 +90,23 @@ def test_a_thing_that_moved_is_seen_again_elsewhere(detector):
                 assert found[one, side].item() == pytest.approx(max(0.0, float(best)), abs=1e-5)
     assert found[0, 0].item() == pytest.approx(1)
     assert found[2, 1].item() == pytest.approx(1)
+
+
+def test_on_a_gpu_where_all_places_are_looked_at_it_is_the_same(detector, monkeypatch):
+    """The tokens and what they teach; a pair without a cluster is among them."""
+    values = torch.stack([maps((5, 5, 1.0), (30, 45, 1.0)), torch.zeros(64, 64), maps((45, 40, 1.0))])
+    pictures, told = torch.rand(2, 3, 3, 64, 64), []
+    asked = torch.randn(3, 3, 2, 16)
+    for all_places in (False, True):
+        if all_places:
+            monkeypatch.setattr(detector, "places", lambda present: torch.arange(present.numel()))
+        detector.zero_grad()
+        found = detector(values, *pictures)
+        (found.tokens * asked).sum().backward()
+        told.append([found.tokens.detach(), *(weight.grad.clone() for weight in detector.parameters())])
+    assert all(torch.allclose(one, other, atol=1e-4) for one, other in zip(*told, strict=True))
+    assert (told[1][0][1] == 0).all()
+    assert (told[1][0][0, :2] != 0).any(dim=2).all()
 
 
 def test_every_weight_learns(detector):

@@ -146,6 +146,41 @@ def test_a_base_that_is_elsewhere_or_another_is_told(place, pairs, tmp_path):
         small(pairs, lora=4, freeze_vision=True).load_state_dict(on_hub(place).state_dict())
 
 
+class Step(TorchDispatchMode):
+    """What a GPU would be waited for, and which weights are cast."""
+
+    def __init__(self, model):
+        super().__init__()
+        frozen = [one for one in model.parameters() if not one.requires_grad]
+        self.frozen, self.waits, self.casts = {one.data_ptr() for one in frozen}, [], 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name, told = str(func), kwargs or {}
+        by_mask = "index" in name and any(
+            getattr(one, "dtype", None) == torch.bool for one in (args[1] if isinstance(args[1], list) else ())
+        )
+        if by_mask or any(word in name for word in ("_local_scalar_dense", "nonzero", "masked_select", "unique")):
+            self.waits.append(name)
+        if "_to_copy" in name and told.get("dtype", args[0].dtype) != args[0].dtype:
+            self.casts += args[0].data_ptr() in self.frozen
+        return func(*args, **told)
+
+
+@pytest.mark.parametrize("dtype", [*HALVES, None])
+def test_a_step_waits_for_nothing_and_casts_no_frozen_weight(place, pairs, dtype, monkeypatch):
+    """As on a GPU; counted on the CPU, with pads behind the captions and a pair that has no other."""
+    model = on_hub(place, dtype).train()
+    monkeypatch.setattr(model.diff_detector, "places", lambda present: torch.arange(present.numel()))
+    batch = model._batch(*sides(pairs)) | {"caption": captions(pairs), "meaning": torch.tensor([0, 1, 1, 2])}
+    assert len({len(one.split()) for one in captions(pairs)}) > 1
+    with torch.autocast("cpu", dtype or torch.bfloat16), Step(model) as step:
+        loss, _, parts = CaptionLoss()(model, batch)
+        loss.backward()
+    assert step.waits == []
+    assert (step.casts > 0) == (dtype is None), "weights of another precision are cast, in each step"
+    assert all(torch.is_tensor(one) for one in parts.values())
+
+
 class Drawn(TorchDispatchMode):
     """Counts the numbers that are drawn at random, but for those of weights without memory."""
 

@@ -60,6 +60,37 @@ def test_negatives_are_wrong_and_come_as_often_as_they_look_right():
     assert (hard_negatives(similarity, same, draw=False)[0] == 2).all()
 
 
+def test_negatives_are_drawn_as_multinomial_draws():
+    """The same ones, and as often as they are likely."""
+    similarity, same = torch.randn(5, 5), torch.eye(5).bool()
+    likely = similarity.masked_fill(same, float("-inf")).softmax(dim=1)
+    counts = torch.zeros(5, 5)
+    for seed in range(400):
+        torch.manual_seed(seed)
+        theirs = torch.multinomial(likely, 1)[:, 0]
+        torch.manual_seed(seed)
+        ours, exists = hard_negatives(similarity, same)
+        assert torch.equal(ours, theirs)
+        assert exists.all()
+        counts[torch.arange(5), ours] += 1
+    assert torch.allclose(counts / 400, likely, atol=0.1)
+    assert (counts.diagonal() == 0).all()
+
+
+def test_rows_without_a_negative_count_only_as_pairs():
+    """Three pairs of which two are alike: by hand over the rows that there are."""
+    torch.manual_seed(0)
+    heads, images, texts = MatchingHeads(8, 8, 32).eval(), torch.randn(3, 2, 8), torch.randn(3, 4, 8)
+    there, same = torch.ones(3, 4).bool(), torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 1]]).bool()
+    found = heads(images, texts, there, same)
+    (seen, _), (read, _) = heads.image(images), heads.text(texts, there)
+    rows, columns = [0, 1, 2, 1, 2, 2, 1], [0, 1, 2, 2, 1, 1, 2]
+    answers = heads.match(seen[rows], read[columns], there[columns])
+    true = torch.tensor([1, 1, 1, 0, 0, 0, 0])
+    assert found.itm.item() == pytest.approx(torch.nn.functional.cross_entropy(answers, true).item(), rel=1e-5)
+    assert found.itm_accuracy.item() == pytest.approx((answers.argmax(dim=1) == true).float().mean().item())
+
+
 def test_a_batch_of_one_meaning_has_no_negatives():
     heads = MatchingHeads(8, 8, 32).eval()
     tokens = torch.randn(2, 3, 8)

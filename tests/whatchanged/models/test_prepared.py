@@ -145,7 +145,8 @@ from whatchanged.models.tblip2_options import TBLIP2Options
 place, count = Path(sys.argv[1]), int(sys.argv[2])
 (place / "one.png").touch()
 picture = np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8)
-pair = SimpleNamespace(before=place / "one.png", after=place / "one.png", captions=("same",), read=lambda: (picture, picture))
+file = place / "one.png"
+pair = SimpleNamespace(before=file, after=file, captions=("same",), read=lambda: (picture, picture))
 blip2, processor = small_blip2(["same"], image_size=96)
 model = EnhancedDiffBLIP2(blip2, processor, TBLIP2Options(freeze_vision=True, lora=0)).eval()
 data = PreparedPairs.on_disk(place / f"kept{count}", [pair] * count, model)
