@@ -1,4 +1,4 @@
-"""Edited photographs with exact truth: something pasted, removed or recolored."""
+"""Edited photographs with exact truth: something pasted, removed or recolored; a crack drawn in."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from helpers.datasets import Pictures
 from helpers.nuisances import Nuisance, keeps_geometry, take, warped
+from helpers.rendering import hold_size
 from helpers.scenes import located, pick
 from helpers.sentences import NOTHING
+from helpers.surfaces import crack
 from helpers.things import Pair
 
+GROUNDS = ("brick", "grass", "gravel")
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "camera", "coins", "brick", "gravel")
 EDITS = ("pasted", "removed", "recolored")
 VISIBLE = 12  # gray levels; an edited pixel that differs by less is not counted as changed
 
 
-@lru_cache(maxsize=len(PHOTOGRAPHS))
+@lru_cache
 def photograph(name: str) -> np.ndarray:
     """One of the photographs that scikit-image ships: uint8 array (H, W, 3), RGB, not to be written to."""
-    if name not in PHOTOGRAPHS:
-        raise ValueError(f"there is no photograph {name!r}: choose one of {', '.join(PHOTOGRAPHS)}")
+    if name not in (known := sorted({*PHOTOGRAPHS, *GROUNDS})):
+        raise ValueError(f"there is no photograph {name!r}: choose one of {', '.join(known)}")
     from skimage import data
 
     image = getattr(data, name)()
@@ -82,6 +86,24 @@ def photo_pair(
     captions = tuple(f"something was {kind}" for kind in drawn) or NOTHING
     clean = np.ascontiguousarray(before[inner])
     return Pair(clean, shot, changes, captions, (), nuisance, nuisance.matrix(clean.shape))
+
+
+def cracked_grounds(seed: int, count: int, *, size: int = 96) -> Pictures:
+    """Crops of the photographs of `GROUNDS`, each twice: as it was taken, and with a crack drawn in (label 1).
+
+    Parameters
+    ----------
+    seed, count : of pictures; 2 i and 2 i + 1 are the same crop, of ground i modulo three, whatever `count` is.
+    size : of the square pictures, at most 256; a crop has twice as many pixels a side, and is reduced.
+    """
+    hold_size(size)
+    made = []
+    for index in range(count):
+        rng, whole = np.random.default_rng([seed, index // 2, 2]), photograph(GROUNDS[index // 2 % len(GROUNDS)])
+        y, x = (rng.integers(length - 2 * size + 1) for length in whole.shape[:2])
+        crop = cv2.resize(whole[y : y + 2 * size, x : x + 2 * size], (size, size), interpolation=cv2.INTER_AREA)
+        made.append(np.rint(crack(rng, crop.astype(np.float32))[0]).astype(np.uint8) if index % 2 else crop)
+    return Pictures(np.stack(made), np.arange(count) % 2, ("sound", "cracked"))
 
 
 def _shoot(image: np.ndarray, nuisance: Nuisance, margin: int, seed: int) -> np.ndarray:

@@ -85,7 +85,7 @@ def surface(seed: int, index: int, *, size: int = 96, cracked: bool | None = Non
         image = _DISTRACTORS[name](rng, image)
     mask = np.zeros((size, size), bool)
     if index % 2 if cracked is None else cracked:
-        image, mask = _crack(rng, image)
+        image, mask = crack(rng, image)
     return Surface(camera(rng, image), mask, material, tuple(chosen))
 
 
@@ -199,8 +199,13 @@ def _formwork(rng, image):
     return darken(image, lines, rng.choice([-1, 1]) * rng.uniform(0.15, 0.35))
 
 
-def _crack(rng, image):
-    """Branching random walks of varying width; returns the cracked image and where it is cracked."""
+def crack(rng, image):
+    """Branching random walks of varying width; returns the cracked image and where it is cracked.
+
+    Parameters
+    ----------
+    image : float array (size, size, 3), 0 to 255.
+    """
     size = len(image)
     angle = rng.uniform(0, 2 * np.pi)
     start = size / 2 - rng.uniform(0.15, 0.5) * size * direction(angle) + rng.normal(0, size / 12, 2)
@@ -208,7 +213,7 @@ def _crack(rng, image):
     alpha = walk(rng, size, [(start, angle, width, length)])
     mask, cracked = alpha > 0.3, darken(image, alpha, rng.uniform(0.55, 0.9))
     if not mask.any() or (image - cracked)[mask].mean() < 30:  # outside the picture, or hidden in something dark
-        return _crack(rng, image)
+        return crack(rng, image)
     return cracked, mask
 
 
