@@ -177,6 +177,19 @@ def short_cells(notebook) -> list[str]:
     return [] if median <= 8 else [f"the median cell has {median} lines of code: about five"]
 
 
+def opened_is_kept(notebook) -> list[str]:
+    """No loop takes the name of what the first cells opened: later cells would go on with the loop's last value."""
+    statements = [one for cell in code_cells(notebook) for one in ast.walk(ast.parse(cell.source))]
+    opened = {
+        ast.unparse(one.targets[0])
+        for one in statements
+        if isinstance(one, ast.Assign) and "opening.given(" in ast.unparse(one.value)
+    }
+    loops = [one for one in statements if isinstance(one, ast.For)]
+    taken = {name.id for one in loops for name in ast.walk(one.target) if isinstance(name, ast.Name)}
+    return [f"{name} is opened in the first cells: a loop takes its name" for name in sorted(opened & taken)]
+
+
 def says_where_it_fails(notebook) -> list[str]:
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown").lower()
     return [] if "## where it fails" in text else ["there is no section 'Where it fails'"]
@@ -220,7 +233,7 @@ def _file(module: str) -> Path | None:
 
 # Solutions keep to these, too.
 ALWAYS = (valid_format, ruff_clean, outputs_present, no_noise, figures_described, small_enough, sources_current)
-STATIC = (*ALWAYS, short_cells, one_parameters_cell, says_where_it_fails)
+STATIC = (*ALWAYS, short_cells, one_parameters_cell, opened_is_kept, says_where_it_fails)
 
 
 def figures(notebook) -> dict[int, list[np.ndarray]]:

@@ -78,6 +78,7 @@ BREAKS = [
     (checks.one_parameters_cell, _parameter("SEED = int(3)  # seed")),
     (checks.one_parameters_cell, _parameter("SEED: int = 3  # seed")),
     (checks.one_parameters_cell, _parameter("SEED = 3")),
+    (checks.opened_is_kept, lambda n, cells: cells[-1].update(source="for weights in ():\n    print(weights)")),
     (checks.outputs_present, _set(execution_count=None)),
     (checks.outputs_present, lambda notebook, cells: [cell.update(outputs=[]) for cell in cells]),
     (checks.outputs_present, _other_number),
