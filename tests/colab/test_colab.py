@@ -145,6 +145,8 @@ def test_the_first_steps_of_a_training(path, runtime, address, tmp_path):
 
 
 def calls_training(source: str) -> bool:
-    values = [node.value for node in ast.parse(source).body if isinstance(node, ast.Assign)]
+    body = ast.parse(source).body
+    steps = [*body, *(step for node in body if isinstance(node, ast.If) for step in node.body)]
+    values = [node.value for node in steps if isinstance(node, ast.Assign)]
     called = [value.func.id for value in values if isinstance(value, ast.Call) and isinstance(value.func, ast.Name)]
     return bool({"fit", "train"} & set(called))
