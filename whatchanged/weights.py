@@ -237,23 +237,27 @@ def whole_weights(path: str | Path) -> Iterator[None]:
         raise ValueError(f"{path} holds the weights of another network{odd}; build the one that it is of") from error
 
 
-def write_network(path: str | Path, model: Any, architecture: str, **about: Any) -> Path:
+def write_network(
+    path: str | Path, model: Any, architecture: str, beside: dict[str, Any] | None = None, **about: Any
+) -> Path:
     """Write a trained network into one file of safetensors, whole or not at all, with what its answers need beside it.
 
     Parameters
     ----------
     architecture : by which `read_network` knows the file.
+    beside : tensors that are not the network's, under names that it does not have.
     **about : what JSON can hold.
     """
     from safetensors.torch import save
 
-    weights = {name: value.contiguous().cpu() for name, value in model.state_dict().items()}
+    state = model.state_dict() | (beside or {})
+    weights = {name: value.contiguous().cpu() for name, value in state.items()}
     told = {"architecture": architecture} | {name: json.dumps(value) for name, value in about.items()}
     return write_whole(user_path(path), save(weights, told))
 
 
 def read_network(path: str | Path, architecture: str, writer: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The state dict and the rest that `write_network` wrote.
+    """The state dict, with what was put beside it, and the rest that `write_network` wrote.
 
     Raises
     ------

@@ -5,25 +5,42 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def describer(folder: Path) -> Path:
-    """A folder as notebook 05 writes it."""
+def describer(folder: Path, *, knows: bool = False) -> Path:
+    """A folder as notebook 05 writes it; one that `knows` tells which pairs are unlike generated scenes."""
     import torch
 
     from helpers import scenes
     from whatchanged.models import blip2, tblip2
+    from whatchanged.models.describer import remember_likeness
+    from whatchanged.models.prepared import PreparedPairs
     from whatchanged.models.tblip2_options import TBLIP2Options
 
-    captions = [caption for index in range(60) for caption in scenes.scene_pair(0, index).captions]
+    made = [scenes.scene_pair(0, index) for index in range(60)]
     torch.manual_seed(0)
-    blip2 = blip2.small_blip2(captions, dim=64, layers=1)
-    return tblip2.EnhancedDiffBLIP2(*blip2, TBLIP2Options(lora=0, align_dim=64)).save_pretrained(folder)
+    blip2 = blip2.small_blip2([caption for pair in made for caption in pair.captions], dim=64, layers=1)
+    model = tblip2.EnhancedDiffBLIP2(*blip2, TBLIP2Options(lora=0, align_dim=64))
+    model.save_pretrained(folder)
+    if knows:
+
+        def read(number):
+            pair = scenes.scene_pair(0, number)
+            return pair.before, pair.after, pair.captions
+
+        learned = PreparedPairs.in_memory(60, read, model.prepare)
+        held_out = PreparedPairs.in_memory(100, lambda number: read(1000 + number), model.prepare)
+        remember_likeness(folder, learned, held_out)
+    return folder
 
 
-def classifier(path: Path) -> Path:
-    """A file as notebook 02 writes it."""
+def classifier(path: Path, *, knows: bool = False) -> Path:
+    """A file as notebook 02 writes it; one that `knows` tells which pictures are unlike generated surfaces."""
     import torch
 
+    from helpers.surfaces import surfaces
     from whatchanged.models import resnet18
 
     torch.manual_seed(0)
-    return resnet18.Classifier(resnet18.build(2), 64, ("sound", "cracked")).save(path)
+    made = resnet18.Classifier(resnet18.build(2), 64, ("sound", "cracked"))
+    if knows:
+        made.remember_likeness(surfaces(0, 200, size=64), surfaces(1, 200, size=64))
+    return made.save(path)

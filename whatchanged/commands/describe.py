@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from whatchanged.commands.status import TROUBLE, count
+from whatchanged.commands.status import TROUBLE, announce, count
 from whatchanged.progress import waiting
 
 if TYPE_CHECKING:
@@ -56,16 +56,22 @@ def run(options: argparse.Namespace) -> int:
     pictures = read_pair(options.image1, options.image2)  # a bad one is told before the model loads
     describe = _describer(options)
     with waiting("writing what changed"):
-        caption = describe(*pictures)
+        caption, unlike = describe(*pictures)
     print(caption)
+    if unlike:
+        from whatchanged.models.likeness import UNLIKE
+
+        announce(f"whatchanged: this pair is {UNLIKE}")
     return 0
 
 
-def _describer(options: argparse.Namespace) -> Callable[..., str]:
+def _describer(options: argparse.Namespace) -> Callable[..., tuple[str, bool | None]]:
+    """Of a pair the caption, and whether the pair is unlike those that the model learned from, where that is known."""
     with waiting("loading the model"):
         from whatchanged.models.describer import Describer
 
-        return Describer(options.model_path, num_beams=options.num_beams, max_new_tokens=options.max_new_tokens)
+        own = {"num_beams": options.num_beams, "max_new_tokens": options.max_new_tokens}
+        return Describer(options.model_path, **own).say
 
 
 def _describe_many(options: argparse.Namespace) -> int:
@@ -81,8 +87,13 @@ def _describe_many(options: argparse.Namespace) -> int:
                 journal.add(record)
             journal.finish(list(pairs))
     bad = sum(bool(journal.done[pair]["error"]) for pair in pairs)
+    odd = sum(bool(journal.done[pair].get("unlike")) for pair in pairs)
     earlier = f" ({len(pairs) - len(missing)} by an earlier run)" if len(missing) < len(pairs) else ""
     print(f"{count(len(pairs), 'pair')}: {len(pairs) - bad} described{earlier}, {bad} bad")
+    if odd:
+        from whatchanged.models.likeness import UNLIKE
+
+        print(f"{count(odd, 'pair')} of them {'is' if odd == 1 else 'are'} {UNLIKE}")
     return TROUBLE if bad else 0
 
 
@@ -97,11 +108,12 @@ def _captions(items: Sequence[Item], options: argparse.Namespace) -> Iterator[di
         return
     describe = _describer(options)
 
-    def caption(item: Item) -> str:
+    def caption(item: Item) -> tuple[str, bool | None]:
         if item.error:
             raise ValueError(item.error)
         return describe(*(read_image(file.path) for file in item.files))
 
-    for item, said, reason in each(tqdm(items, unit="pair", disable=None), caption):
+    for item, done, reason in each(tqdm(items, unit="pair", disable=None), caption):
         before, after = item.names
-        yield {"before": before, "after": after, "caption": said or "", "error": item.told(reason)}
+        said, unlike = done or ("", None)
+        yield {"before": before, "after": after, "caption": said, "unlike": unlike, "error": item.told(reason)}

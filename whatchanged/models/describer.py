@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from whatchanged.clusters import difference_mask, find_clusters
 from whatchanged.devices import device
 from whatchanged.files import user_path
+from whatchanged.models.likeness import HELD_OUT, LEARNED, Likeness, Sample, evenly
 from whatchanged.models.parts import Locating
 from whatchanged.models.tblip2 import EnhancedDiffBLIP2
 from whatchanged.models.tblip2_options import OPTIONS
 from whatchanged.regions import Difference, Region
 from whatchanged.weights import BEST_WEIGHTS, CHECKPOINTS, saved_state, whole_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from whatchanged.models.prepared import PreparedPairs
 
 
 class Describer:
@@ -24,6 +30,10 @@ class Describer:
     ----------
     folder : what `EnhancedDiffBLIP2.save_pretrained` wrote.
     **options : of its `generate`.
+
+    Attributes
+    ----------
+    likeness : which pairs are unlike those that it learned from; None where the folder does not tell.
 
     Raises
     ------
@@ -35,12 +45,18 @@ class Describer:
         if not (user_path(folder) / OPTIONS).is_file():
             raise ValueError(f"there is no trained model in {folder}: give the folder that its save_pretrained wrote")
         self.model, self.options = EnhancedDiffBLIP2.from_pretrained(folder).to(device()), options
+        self.likeness = Likeness.load(folder)
 
     def __call__(self, before: np.ndarray, after: np.ndarray, most: int | None = None) -> str:
         """What changed between two pictures, uint8 (H, W, 3), read from the `most` strongest clusters."""
+        return self.say(before, after, most)[0]
+
+    def say(self, before: np.ndarray, after: np.ndarray, most: int | None = None) -> tuple[str, bool | None]:
+        """The same, and whether the pair is unlike those that the model learned from; None where that is not known."""
         pair = self.model.prepare(before, after, most)
         batch = {name: value[None].to(device()) for name, value in pair.items()}
-        return self.model.generate(batch, **self.options)[0]
+        unlike = None if self.likeness is None else self.likeness.unlike(*_sides(pair))
+        return self.model.generate(batch, **self.options)[0], unlike
 
     def difference(self, before: np.ndarray, after: np.ndarray) -> Difference:
         """The clusters that the model reads, as regions of the picture before; the map as the model sees it.
@@ -52,6 +68,29 @@ class Describer:
         mask = difference_mask(values, threshold_percentile=percentile)
         found = clusters_in(self.model, values, before.shape)
         return Difference("T-BLIP2", 1 - float(values.mean()) / 255, found, values / 255, mask)
+
+
+def remember_likeness(folder: str | Path, learned: PreparedPairs, held_out: PreparedPairs) -> Likeness | None:
+    """Write beside a model which pairs are unlike those that it learned from, as `Describer.say` then tells.
+
+    Parameters
+    ----------
+    folder : what its `save_pretrained` wrote.
+    learned : pairs that it learned from, or some of them.
+    held_out : others of the same world; where there are under 59 nothing is known, and nothing written.
+    """
+    found = Likeness.of(_some(learned, LEARNED // 2), _some(held_out, HELD_OUT))
+    if found is not None:
+        found.save(folder)
+    return found
+
+
+def _some(pairs: PreparedPairs, most: int) -> list[Sample]:
+    return [_sides(pairs.prepared[number]) for number in evenly(len(pairs), most)]
+
+
+def _sides(pair: dict[str, Tensor]) -> Sample:
+    return [pair[side].cpu().numpy().transpose(1, 2, 0) for side in ("before", "after")]
 
 
 def clusters_in(model: EnhancedDiffBLIP2, values: np.ndarray, shape: tuple[int, ...]) -> list[Region]:

@@ -15,8 +15,12 @@ from torchvision.models.resnet import BasicBlock, ResNet
 
 from whatchanged.devices import device
 from whatchanged.images import resized
+from whatchanged.models.likeness import HELD_OUT, LEARNED, Likeness, Sample, evenly
+from whatchanged.pictures import PictureBatches
 from whatchanged.training.predict import predict
 from whatchanged.weights import load_backbone, read_network, to_tensor, whole_weights, write_network
+
+_LIKENESS = "likeness."  # before the names of its tensors in a file
 
 
 class ResNet18(ResNet):
@@ -142,10 +146,11 @@ class Classifier:
     model : with as many outputs as `names`.
     size : side of the pictures that it was trained on, pixels.
     names : of the classes; the heat map is that of the last.
+    likeness : which pictures are unlike those that it learned from; None: that is not known.
     """
 
-    def __init__(self, model: ResNet18, size: int, names: Sequence[str]) -> None:
-        self.model, self.size, self.names = model.eval(), size, tuple(names)
+    def __init__(self, model: ResNet18, size: int, names: Sequence[str], likeness: Likeness | None = None) -> None:
+        self.model, self.size, self.names, self.likeness = model.eval(), size, tuple(names), likeness
 
     def __call__(self, picture: np.ndarray, *, layer: str = "layer3") -> tuple[dict[str, float], np.ndarray]:
         """Probabilities by name, and where a layer saw the last class (`grad_cam`); picture: uint8 (H, W, 3), RGB."""
@@ -155,18 +160,39 @@ class Classifier:
         heat = grad_cam(self.model, image, len(self.names) - 1, layer=layer)[0]
         return dict(zip(self.names, probabilities, strict=True)), heat
 
+    def unlike(self, picture: np.ndarray) -> bool | None:
+        """Whether a picture, uint8 (H, W, 3), is unlike those that it learned from; None where that is not known."""
+        return None if self.likeness is None else self.likeness.unlike(resized(picture, self.size))
+
+    def remember_likeness(self, learned: PictureBatches, held_out: PictureBatches) -> Likeness | None:
+        """From now on `unlike` can tell, unless under 59 pictures are held out: too few to know.
+
+        Parameters
+        ----------
+        learned : pictures that it learned from.
+        held_out : others of the same world.
+        """
+
+        def some(pictures: PictureBatches, most: int) -> list[Sample]:
+            return [[resized(pictures.picture(number), self.size)] for number in evenly(len(pictures), most)]
+
+        self.likeness = Likeness.of(some(learned, LEARNED), some(held_out, HELD_OUT))
+        return self.likeness
+
     def save(self, path: str | Path) -> Path:
-        """Write weights, size and names into one file of safetensors, whole or not at all."""
-        return write_network(path, self.model, "resnet18", size=self.size, names=self.names)
+        """Write weights, size, names and likeness into one file of safetensors, whole or not at all."""
+        beside = None if self.likeness is None else self.likeness.tensors(_LIKENESS)
+        return write_network(path, self.model, "resnet18", beside, size=self.size, names=self.names)
 
     @classmethod
     def load(cls, path: str | Path) -> Classifier:
         """What `save` wrote; ValueError where there is no such file."""
-        weights, about = read_network(path, "resnet18", "Classifier.save")
+        found, about = read_network(path, "resnet18", "Classifier.save")
+        likeness = Likeness.of_tensors(found, _LIKENESS)
         model = ResNet18(len(about["names"]))
         with whole_weights(path):
-            model.load_state_dict(weights)
-        return cls(model.to(device()), about["size"], about["names"])
+            model.load_state_dict({name: one for name, one in found.items() if not name.startswith(_LIKENESS)})
+        return cls(model.to(device()), about["size"], about["names"], likeness)
 
 
 def _without_batch_norm(model: ResNet18) -> ResNet18:

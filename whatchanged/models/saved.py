@@ -11,6 +11,7 @@ from safetensors.torch import load_file, load_model
 from whatchanged.files import read_json, write_json
 from whatchanged.models.base import BaseModel, OnBase
 from whatchanged.models.blip2 import load_blip2
+from whatchanged.models.likeness import FILE as LIKENESS
 from whatchanged.models.tblip2_options import TBLIP2Options
 from whatchanged.weights import whole_weights
 
@@ -22,7 +23,11 @@ Model = TypeVar("Model", bound=OnBase)
 
 
 def remember_base(folder: Path, base: BaseModel | None, blip2: Blip2ForConditionalGeneration) -> None:
-    """Write into a model's folder whose frozen weights it needs, in which precision; nothing where it needs none."""
+    """Write into a model's folder whose frozen weights it needs, in which precision; nothing where it needs none.
+
+    Which pictures are unlike those that it learned from was said of the weights that lay there before: that goes.
+    """
+    (folder / LIKENESS).unlink(missing_ok=True)
     if base is None:
         (folder / BASE).unlink(missing_ok=True)
         return

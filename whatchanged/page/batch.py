@@ -17,7 +17,8 @@ from whatchanged.archives import ArchiveError, unpack
 from whatchanged.embedded import thumbnail
 from whatchanged.files import write_json, write_whole
 from whatchanged.listing import Item, is_packed, listed, lone
-from whatchanged.page.comparing import Models, Seen, Settings, describe, see
+from whatchanged.models.likeness import UNLIKE
+from whatchanged.page.comparing import Models, Seen, Settings, Words, describe, see
 from whatchanged.page.showing import whole_report
 from whatchanged.pairs import Pattern, each, searched
 from whatchanged.regions import rounded_down
@@ -25,7 +26,7 @@ from whatchanged.report import Entry, report_index
 
 MAX_ARCHIVE = 500_000_000  # bytes that an archive may unpack to
 MAX_PAIRS = 500
-COLUMNS = ("number", "name", "before", "after", "state", "similarity", "kind", "regions", "note", "words", "error")
+COLUMNS = ("number", "name", "before", "after", "state", "similarity", "kind", "regions", "note", "words", "unlike", "error")
 IN_ORDER = ("", "")
 """In place of a pattern: the first picture goes with the second, the third with the fourth, sorted by name."""
 
@@ -132,12 +133,12 @@ def batch(items: Sequence[Item], folder: Path, settings: Settings, models: Model
     """Compare all pairs; of each the report goes into the folder `pages`. One that fails has its reason."""
     pages.mkdir(parents=True)
 
-    def one(item: Item) -> tuple[Seen, str]:
+    def one(item: Item) -> tuple[Seen, Words]:
         if item.state != "compared":
             raise ValueError(item.error or item.note)
         before, after = (file.path for file in item.files)
         seen = see(before, after, settings, models)
-        return seen, describe(seen, settings, models)[0]
+        return seen, describe(seen, settings, models)
 
     for number, (item, done, reason) in enumerate(each(items, one), start=1):
         before, after = (file and _own(file.name, folder) for file in (item.before, item.after))
@@ -151,13 +152,14 @@ def batch(items: Sequence[Item], folder: Path, settings: Settings, models: Model
             yield Row(record, Entry(called, state, reason=why))
             continue
         seen, words = done
-        record = names | {"state": "compared", "words": words} | seen.record
+        record = names | {"state": "compared", "words": words.said, "unlike": words.unlike} | seen.record
         path = pages / f"{number:03d}.html"
         write_whole(path, whole_report(called, seen, names, settings, "../index.html").encode())
         first, _ = seen.pages[0]
         old, new = (None if side is None else thumbnail(side) for side in (first.before, first.after))
         state = "changed" if seen.count else "same"
-        note = ". ".join(filter(None, (words, seen.record["note"])))
+        told = f"The pair is {UNLIKE}; JSON and CSV have its words" if words.said and words.unlike else words.said
+        note = ". ".join(filter(None, (told, seen.record["note"])))
         entry = Entry(called, state, f"pages/{path.name}", old, new, seen.record, note)
         yield Row(record, entry, tuple(file.path for file in item.files))
 

@@ -157,16 +157,32 @@ def see(before: str | Path, after: str | Path, settings: Settings, models: Model
     return Seen(kept, record)
 
 
-def describe(seen: Seen, settings: Settings, models: Models) -> tuple[str, str]:
-    """What changed on the first page that is shown, in words; or no words, and why there are none."""
+@dataclass(frozen=True)
+class Words:
+    """What a model says of a pair.
+
+    Attributes
+    ----------
+    said : a sentence; "" where it is not shown.
+    why : of what is not shown, the reason.
+    unlike : whether the pair is unlike those that the model learned from; None: that is not known.
+    """
+
+    said: str
+    why: str = ""
+    unlike: bool | None = None
+
+
+def describe(seen: Seen, settings: Settings, models: Models) -> Words:
+    """What changed on the first page that is shown, in words."""
     page, found = seen.pages[0]
     if page.before is None or page.after is None:
-        return "", "only one of the files has this page"
+        return Words("", "only one of the files has this page")
     try:
-        said = models.words(page.before, page.after, settings.most)
+        said, unlike = models.words.say(page.before, page.after, settings.most)
     except ValueError as error:
-        return "", str(error)
-    return believed(said, len(found.regions))
+        return Words("", str(error))
+    return Words(*believed(said, len(found.regions)), unlike)
 
 
 def believed(said: str, regions: int) -> tuple[str, str]:

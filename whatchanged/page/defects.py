@@ -58,7 +58,8 @@ def defects(models: Models, sessions: Sessions, walls: list[str]) -> None:
         yield cleared | {status: status_html("Looking …")}
         judged = judging.judge(given, Judging(percent / 100, _LOOK_LABELS[look], _SCALE_LABELS[scale]), models)
         files = judging.answer_files(judged, sessions.folder(session_of(request)))
-        yield {status: status_html(judging.answer_in_words(judged)), view: judging.answer_view(judged)} | dict(
+        told = status_html(judging.answer_in_words(judged), "alert" if judged.unlike else "status")
+        yield {status: told, view: judging.answer_view(judged)} | dict(
             zip(buttons, map(has_download, files), strict=True)
         )
 

@@ -13,6 +13,7 @@ from whatchanged.embedded import data_uri
 from whatchanged.files import write_json, write_whole
 from whatchanged.images import shrink, write_image
 from whatchanged.markup import Html, tag, together
+from whatchanged.models.likeness import UNLIKE
 from whatchanged.page.comparing import Models, read
 from whatchanged.report import in_document, in_fragment
 
@@ -51,6 +52,7 @@ class Judged:
     evidence : the same in gray, and on it in colors what spoke for the defect.
     probabilities : of each class, the defect last.
     how : the settings.
+    unlike : whether the picture is unlike those that the network learned from; None: that is not known.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Judged:
     evidence: np.ndarray
     probabilities: dict[str, float]
     how: Judging
+    unlike: bool | None = None
 
     @property
     def defect(self) -> str:
@@ -75,7 +78,8 @@ class Judged:
     @property
     def record(self) -> dict[str, Any]:
         """All of it as JSON has it."""
-        return {"picture": self.name, "answer": self.answer, "probabilities": self.probabilities} | asdict(self.how)
+        found = {"answer": self.answer, "probabilities": self.probabilities, "unlike": self.unlike}
+        return {"picture": self.name} | found | asdict(self.how)
 
 
 def judge(path: str | Path, how: Judging, models: Models) -> Judged:
@@ -84,11 +88,16 @@ def judge(path: str | Path, how: Judging, models: Models) -> Judged:
     probabilities, heat = models.defects(picture, layer=LOOKS[how.look])
     *_, sure = probabilities.values()
     brightest = float(heat.max()) / (1 if how.full_scale else max(sure, _LEAST))
-    return Judged(Path(path).name, picture, overlay(picture, heat, highest=brightest or 1.0), probabilities, how)
+    evidence = overlay(picture, heat, highest=brightest or 1.0)
+    return Judged(Path(path).name, picture, evidence, probabilities, how, models.defects.unlike(picture))
 
 
 def answer_in_words(judged: Judged) -> str:
-    """The answer in a sentence."""
+    """The answer in a sentence; before it, where it is so, that it may mean nothing."""
+    return f"This picture is {UNLIKE}. {_answer(judged)}" if judged.unlike else _answer(judged)
+
+
+def _answer(judged: Judged) -> str:
     answer, defect, threshold = judged.answer, judged.defect, judged.how.threshold
     sure = judged.probabilities[answer]
     told = f"The answer is “{answer}”, {sure:.0%} sure"
@@ -122,6 +131,7 @@ def _shown(judged: Judged) -> Html:
         "Probabilities": ", ".join(f"{name} {one:.1%}" for name, one in judged.probabilities.items()),
         f"Called {what} from": f"{judged.how.threshold:.0%}",
         "Heat map": f"{judged.how.look}; {scale}",
+        "Like what it learned from": {None: "not known", True: "no", False: "yes"}[judged.unlike],
     }
     return tag(
         "div",

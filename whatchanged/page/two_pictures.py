@@ -8,9 +8,10 @@ from typing import Any
 
 import gradio as gr
 
-from whatchanged.markup import tag
+from whatchanged.markup import Html, tag, together
+from whatchanged.models.likeness import UNLIKE
 from whatchanged.page import comparing, showing
-from whatchanged.page.comparing import Models
+from whatchanged.page.comparing import Models, Words
 from whatchanged.page.parts import (
     download_button,
     has_download,
@@ -82,8 +83,7 @@ def two_pictures(
         }
         files = showing.written(first, second, seen, how, sessions.folder(session_of(request)))
         yield dict(zip(buttons, map(has_download, files), strict=True))
-        said, why = comparing.describe(seen, how, models)
-        yield {words: _said(f"{said}.", _OWN_WORDS) if said else _said(f"None: {why}.")}
+        yield {words: _shown(comparing.describe(seen, how, models))}
 
     swapped = swap.click(None, [before, after], [after, before], js="(before, after) => [before, after]")
     ignored = view.select(_ignored, controls[-1], controls[-1], show_progress="hidden", queue=False)
@@ -99,5 +99,15 @@ def _ignored(event: gr.EventData, places: str | None) -> str:
     return "\n".join(filter(None, ((places or "").strip(), box)))
 
 
-def _said(what: str, more: str = "") -> str:
+def _shown(words: Words) -> str:
+    """Words about a pair unlike the training set wait behind a click."""
+    if not words.said:
+        return _said(f"None: {words.why}.")
+    if not words.unlike:
+        return _said(f"{words.said}.", _OWN_WORDS if words.unlike is None else "")
+    hidden = tag("details", tag("summary", "Show anyway"), tag("p", f"{words.said}."))
+    return together([_said(f"This pair is {UNLIKE}."), hidden])
+
+
+def _said(what: str, more: str = "") -> Html:
     return tag("p", tag("b", "In words: "), what, tag("span", f" {more}", class_="soft") if more else None)
