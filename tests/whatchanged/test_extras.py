@@ -53,8 +53,8 @@ def test_the_page_compares_without_models(without_models, pair):
     (row,) = batch(found_in(pair, None), pair, Settings(), Models(), pair / "pages")
     assert (row.record["state"], row.record["regions"], row.record["words"]) == ("compared", [], "")
     seen = see(pair / "x_before.png", pair / "x_after.png", Settings(), Models())
-    assert "start the page with --model-path" in describe(seen, Settings(), Models())[1]
-    assert ".[models]" in describe(seen, Settings(), Models("somewhere"))[1]
+    assert "start the page with --model-path" in describe(seen, Settings(), Models()).why
+    assert ".[models]" in describe(seen, Settings(), Models("somewhere")).why
     with pytest.raises(ValueError, match="start the page with --defect-model"):
         _ = Models().defects
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
 from whatchanged.clusters import difference_mask, find_clusters
@@ -90,7 +91,9 @@ def _some(pairs: PreparedPairs, most: int) -> list[Sample]:
 
 
 def _sides(pair: dict[str, Tensor]) -> Sample:
-    return [pair[side].cpu().numpy().transpose(1, 2, 0) for side in ("before", "after")]
+    """Both pictures, a little blurred: how much grain is left depends on how large they were, and tells of no world."""
+    both = (pair[side].cpu().numpy().transpose(1, 2, 0) for side in ("before", "after"))
+    return [cv2.GaussianBlur(one, (0, 0), 1) for one in both]
 
 
 def clusters_in(model: EnhancedDiffBLIP2, values: np.ndarray, shape: tuple[int, ...]) -> list[Region]:

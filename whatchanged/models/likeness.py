@@ -1,4 +1,4 @@
-"""Whether pictures are like those that a model learned from; of others its answer may mean nothing, however sure it is."""
+"""Whether pictures are like those that a model learned from: of others its answer may mean nothing."""
 
 from __future__ import annotations
 

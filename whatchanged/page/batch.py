@@ -26,7 +26,20 @@ from whatchanged.report import Entry, report_index
 
 MAX_ARCHIVE = 500_000_000  # bytes that an archive may unpack to
 MAX_PAIRS = 500
-COLUMNS = ("number", "name", "before", "after", "state", "similarity", "kind", "regions", "note", "words", "unlike", "error")
+COLUMNS = (
+    "number",
+    "name",
+    "before",
+    "after",
+    "state",
+    "similarity",
+    "kind",
+    "regions",
+    "note",
+    "words",
+    "unlike",
+    "error",
+)
 IN_ORDER = ("", "")
 """In place of a pattern: the first picture goes with the second, the third with the fourth, sorted by name."""
 

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import pytest
 import tiny_models
-from support import ROOT
+from support import ROOT, save_picture
 
 from helpers import scenes
 from helpers.changes import write_dataset
+from helpers.photographs import photo_pair
 from whatchanged.__main__ import main
 from whatchanged.images import read_image
 
@@ -64,6 +65,26 @@ def test_many_pairs_are_described_and_a_second_run_goes_on(model, pairs, tmp_pat
     assert "4 pairs: 4 described (3 by an earlier run), 0 bad" in capsys.readouterr().out
     assert main([*command, "--num-beams", "2"]) == 2
     assert "begun with num_beams 1, not 2: choose another file" in capsys.readouterr().err
+
+
+def test_a_pair_unlike_the_training_set_is_told(tmp_path, pairs, capsys):
+    """On stderr, for stdout is the caption; in the JSON of each pair; a model that does not know says neither."""
+    knows, plain = (tiny_models.describer(tmp_path / name, knows=name == "knows") for name in ("knows", "plain"))
+    photo = photo_pair(2, name="coffee")
+    for side in ("before", "after"):
+        save_picture(pairs / side / "000009.png", getattr(photo, side))
+    told = "this pair is unlike the pictures that the model learned from: what it says may mean nothing"
+    for name, warned in (("000009.png", True), ("000001.png", False)):
+        images = ["--image1", str(pairs / "before" / name), "--image2", str(pairs / "after" / name)]
+        assert main(["describe", *images, "--model-path", str(knows)]) == 0
+        out, error = capsys.readouterr()
+        assert (out, error.strip()) == (said(knows, pairs, name) + "\n", f"whatchanged: {told}" if warned else "")
+    for model, flags in ((knows, [False] * 4 + [True]), (plain, [None] * 5)):
+        output = tmp_path / f"{model.name}.json"
+        many = ["--input-dir", str(pairs), "--output-file", str(output), "--model-path", str(model)]
+        assert main(["describe", *many]) == 0
+        assert [record["unlike"] for record in json.loads(output.read_text())["pairs"]] == flags
+        assert ("1 pair of them is unlike the pictures" in capsys.readouterr().out) == (True in flags)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ import zipfile
 
 import numpy as np
 import pytest
+import tiny_models
 from support import save_picture
 
+from helpers import scenes
 from whatchanged.detection import detect
 from whatchanged.page import batch
 from whatchanged.page.comparing import Models, Settings
@@ -117,6 +119,7 @@ def test_many_pairs(pair, tmp_path, monkeypatch):
     expected = detect(pair.before, pair.after).summary()
     assert a == expected | {
         "number": 1, "name": "a.png", "before": "a.png", "after": "a_2.png", "state": "compared", "words": "",
+        "unlike": None,
     }  # fmt: skip
     assert (b["regions"], b["kind"], b["similarity"]) == ([], "exact", 1)
     assert (c["state"], c["error"]) == ("unreadable", "c.png is not an image that can be read")
@@ -147,3 +150,20 @@ def test_many_pairs(pair, tmp_path, monkeypatch):
     monkeypatch.setattr(batch, "MAX_PAIRS", 2)
     with pytest.raises(ValueError, match="these are 3 pairs: at most 2"):
         batch.found_in(folder, None)
+
+
+def test_a_pair_unlike_the_training_set_is_told_and_its_words_are_not_listed(pair, tmp_path):
+    models = Models(tiny_models.describer(tmp_path / "model", knows=True))
+    scene = scenes.scene_pair(31, 2, changes=(1, 1))
+    for name, made in (("photo", pair), ("scene", scene)):
+        for side in ("before", "after"):
+            save_picture(tmp_path / "in" / f"{name}_{side}.png", getattr(made, side))
+    items = batch.found_in(tmp_path / "in", None)
+    photo, drawn = rows = list(batch.batch(items, tmp_path / "in", Settings(), models, tmp_path / "out" / "pages"))
+    assert [row.record["unlike"] for row in rows] == [True, False]
+    assert photo.record["words"]
+    assert photo.record["words"] not in photo.entry.reason
+    assert "unlike the pictures that the model learned from" in photo.entry.reason
+    assert drawn.entry.reason.startswith(drawn.record["words"])
+    _, as_csv, _ = batch.results(rows, tmp_path / "out")
+    assert [row["unlike"] for row in csv.DictReader(as_csv.read_text().splitlines())] == ["True", "False"]

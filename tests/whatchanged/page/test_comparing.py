@@ -11,7 +11,7 @@ from support import save_picture
 from whatchanged.detection import detect
 from whatchanged.formats import ImageError
 from whatchanged.page import comparing
-from whatchanged.page.comparing import Models, Settings
+from whatchanged.page.comparing import Models, Settings, Words
 
 NO_MODELS = Models("nowhere", "nowhere")
 
@@ -88,14 +88,14 @@ def test_a_page_that_one_file_lacks_has_no_words(tmp_path):
     seen = comparing.see(longer, shorter, Settings(), NO_MODELS)
     ((page, found),) = seen.pages
     assert (page.number, page.after, found.regions[0].what) == (2, None, "removed")
-    assert comparing.describe(seen, Settings(), NO_MODELS) == ("", "only one of the files has this page")
+    assert comparing.describe(seen, Settings(), NO_MODELS) == Words("", "only one of the files has this page")
 
 
 def test_without_a_model_it_says_how_to_get_one(files):
     seen = comparing.see(*files, Settings(), NO_MODELS)
-    said, why = comparing.describe(seen, Settings(), NO_MODELS)
-    assert said == ""
-    assert "no trained model in nowhere: give the folder that" in why
+    told = comparing.describe(seen, Settings(), NO_MODELS)
+    assert (told.said, told.unlike) == ("", None)
+    assert "no trained model in nowhere: give the folder that" in told.why
     with pytest.raises(ValueError, match="no trained model in nowhere: give the file that"):
         _ = NO_MODELS.defects
     with pytest.raises(ValueError, match="no trained model in nowhere: give the folder that"):

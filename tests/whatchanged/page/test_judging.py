@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import tiny_models
 from support import save_picture
 
 from helpers import surfaces
+from helpers.photographs import photograph
 from whatchanged.drawing import overlay
 from whatchanged.formats import ImageError
 from whatchanged.images import read_image
@@ -64,6 +66,25 @@ def test_the_threshold_decides_and_is_told(judged, said):
     assert ("What comes closest to “cracked”, and is not" in seen) == (judged.answer != "cracked")
 
 
+@pytest.mark.parametrize(("unlike", "like"), [(True, "no"), (False, "yes"), (None, "not known")])
+def test_a_picture_unlike_the_training_set_is_told_everywhere(tmp_path, unlike, like):
+    judged = replace(judged_as(0.5, 0.1, 0.9), unlike=unlike)
+    told = "This picture is unlike the pictures that the model learned from: what it says may mean nothing. The answer"
+    _, record, report = judging.answer_files(judged, tmp_path)
+    assert json.loads(record.read_text())["unlike"] is unlike
+    for text in (judging.answer_in_words(judged), judging.answer_view(judged), report.read_text()):
+        assert (told in text) == bool(unlike)
+    assert f"<dt>Like what it learned from</dt><dd>{like}</dd>" in report.read_text()
+
+
+def test_an_astronaut_is_unlike_and_a_wall_is_not(tmp_path):
+    wall = save_picture(tmp_path / "wall.png", surfaces.surface(21, 1, size=64).image)
+    models = Models(classifier=tiny_models.classifier(tmp_path / "knows.safetensors", knows=True))
+    astronaut = save_picture(tmp_path / "astronaut.png", photograph("astronaut"))
+    assert judging.judge(astronaut, Judging(), models).unlike is True
+    assert judging.judge(wall, Judging(), models).unlike is False
+
+
 def test_files_say_the_same(tmp_path):
     judged = judged_as(0.9, 0.2, 0.8)
     picture, record, report = judging.answer_files(judged, tmp_path)
@@ -72,6 +93,7 @@ def test_files_say_the_same(tmp_path):
         "picture": "wall.png",
         "answer": "sound",
         "probabilities": {"sound": 0.2, "cracked": 0.8},
+        "unlike": None,
         "threshold": 0.9,
         "look": "broad",
         "full_scale": False,
