@@ -38,29 +38,34 @@ class CaptionedPair:
 
 
 def describe_pairs(
-    describe: Callable[[np.ndarray, np.ndarray], str], source: str | Path, csv: str | Path | None = None
+    describe: Callable[[np.ndarray, np.ndarray], tuple[str, bool | None]],
+    source: str | Path,
+    csv: str | Path | None = None,
 ) -> Any:
     """Say of every pair of a folder or CSV file what changed.
 
     Parameters
     ----------
-    describe : before, after (uint8 arrays (H, W, 3)) -> a caption.
+    describe : before, after (uint8 arrays (H, W, 3)) -> a caption, and whether the pair is unlike those of the
+        training, as `describer.Describer.say`.
     source : as in `whatchanged.find_pairs`. What cannot be read or has no partner gets a row that says why.
     csv : where to write the table as well, whole or not at all.
 
     Returns
     -------
     pandas DataFrame
-        A row a pair: "before", "after" (file names), "caption", "error".
+        A row a pair: "before", "after" (file names), "caption", "unlike", "error".
     """
     import pandas
 
     rows = []
     pairs, rest = pairs_and_rest(source)
-    for (before, after), caption, reason in each(pairs, lambda pair: describe(*map(read_image, pair))):
-        rows.append({"before": before.name, "after": after.name, "caption": caption or "", "error": reason})
+    for (before, after), said, reason in each(pairs, lambda pair: describe(*map(read_image, pair))):
+        caption, unlike = said or ("", None)
+        names = {"before": before.name, "after": after.name}
+        rows.append(names | {"caption": caption, "unlike": unlike, "error": reason})
     rows += [{"caption": ""} | item.row() for item in rest]
-    table = pandas.DataFrame(rows, columns=["before", "after", "caption", "error"])
+    table = pandas.DataFrame(rows, columns=["before", "after", "caption", "unlike", "error"])
     if csv is not None:
         write_whole(csv, table.to_csv(index=False).encode())
     return table

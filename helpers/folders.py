@@ -22,6 +22,7 @@ def classify_folder(
     size: int,
     names: Sequence[str],
     csv: str | Path | None = None,
+    unlike: Callable[[np.ndarray], bool | None] | None = None,
 ) -> Any:
     """Classify every image of a folder.
 
@@ -34,11 +35,12 @@ def classify_folder(
     size : of the images the model was trained on, pixels.
     names : of the classes.
     csv : where to write the table as well, whole or not at all.
+    unlike : whether an image, uint8 (size, size, 3), is unlike those of the training: a column more.
 
     Returns
     -------
     pandas DataFrame
-        A row a file: "file", "prediction", "probability" (of the prediction), "error"; sorted by name.
+        A row a file: "file", "prediction", "probability" (of the prediction), "unlike", "error"; sorted by name.
 
     Raises
     ------
@@ -54,11 +56,19 @@ def classify_folder(
         if picture is not None:
             given = next(judged)
             rows[-1] |= {"prediction": names[given.argmax()], "probability": float(given.max())}
-    return _table(rows, ["file", "prediction", "probability", "error"], csv)
+            rows[-1] |= {"unlike": unlike(picture)} if unlike else {}
+    more = ["unlike"] if unlike else []
+    return _table(rows, ["file", "prediction", "probability", *more, "error"], csv)
 
 
 def predict_folder(
-    model: Any, folder: str | Path, *, size: int, names: Sequence[str], csv: str | Path | None = None
+    model: Any,
+    folder: str | Path,
+    *,
+    size: int,
+    names: Sequence[str],
+    csv: str | Path | None = None,
+    unlike: Callable[[np.ndarray], bool | None] | None = None,
 ) -> Any:
     """Classify every image of a folder by a torch model; see `classify_folder`."""
     from whatchanged.training import predict, softmax  # here, for `classify_folder` serves Keras without torch
@@ -66,7 +76,7 @@ def predict_folder(
     def classify(images: np.ndarray) -> np.ndarray:
         return softmax(predict(model, Pictures(images, np.zeros(len(images)), names))[0])
 
-    return classify_folder(classify, folder, size=size, names=names, csv=csv)
+    return classify_folder(classify, folder, size=size, names=names, csv=csv, unlike=unlike)
 
 
 def predict_pairs(

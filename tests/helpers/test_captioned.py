@@ -14,11 +14,13 @@ def test_pairs_of_a_folder_are_described(tmp_path):
     (tmp_path / "b_after.png").write_text("this is no image")
 
     def describe(before, after):
-        return f"from {before[0, 0, 0]} to {after[0, 0, 0]}"
+        return f"from {before[0, 0, 0]} to {after[0, 0, 0]}", after.max() > 100
 
     table = captioned.describe_pairs(describe, tmp_path, tmp_path / "out.csv")
     assert table.before.tolist() == ["a_before.png", "b_before.png", "c_before.png"]
     assert table.caption.tolist() == ["from 10 to 200", "", ""]
+    assert table.unlike.tolist()[0]
+    assert table.unlike.isna().tolist() == [False, True, True]
     assert table.error[0] == ""
     assert "b_after.png is not an image" in table.error[1]
     assert table.error[2] == "there is no c_after.png"

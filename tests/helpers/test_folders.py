@@ -39,6 +39,10 @@ def test_a_folder_is_classified_into_a_csv(tmp_path):
     lines = (tmp_path / "out.csv").read_text().splitlines()
     assert lines[0] == "file,prediction,probability,error"
     assert lines[1].startswith("a.jpg,dark,")
+    asked = {"size": 16, "names": names, "unlike": lambda picture: picture.mean() > 100}
+    table = folders.predict_folder(Bright(), folder, **asked)
+    assert table.columns.tolist() == ["file", "prediction", "probability", "unlike", "error"]
+    assert table.unlike.tolist()[:2] == [False, True]
     (tmp_path / "none").mkdir()
     with pytest.raises(ValueError, match="none holds no file with one of"):
         folders.predict_folder(Bright(), tmp_path / "none", size=16, names=names)

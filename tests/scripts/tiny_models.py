@@ -40,7 +40,5 @@ def classifier(path: Path, *, knows: bool = False) -> Path:
     from whatchanged.models import resnet18
 
     torch.manual_seed(0)
-    made = resnet18.Classifier(resnet18.build(2), 64, ("sound", "cracked"))
-    if knows:
-        made.remember_likeness(surfaces(0, 200, size=64), surfaces(1, 200, size=64))
-    return made.save(path)
+    likeness = resnet18.likeness_to(surfaces(0, 200, size=64), surfaces(1, 200, size=64), 64) if knows else None
+    return resnet18.Classifier(resnet18.build(2), 64, ("sound", "cracked"), likeness).save(path)

@@ -59,9 +59,9 @@ def run(options: argparse.Namespace) -> int:
         caption, unlike = describe(*pictures)
     print(caption)
     if unlike:
-        from whatchanged.models.likeness import UNLIKE
+        from whatchanged.models.likeness import MAY_MEAN_NOTHING
 
-        announce(f"whatchanged: this pair is {UNLIKE}")
+        announce(f"whatchanged: this pair is {MAY_MEAN_NOTHING}")
     return 0
 
 
@@ -91,9 +91,9 @@ def _describe_many(options: argparse.Namespace) -> int:
     earlier = f" ({len(pairs) - len(missing)} by an earlier run)" if len(missing) < len(pairs) else ""
     print(f"{count(len(pairs), 'pair')}: {len(pairs) - bad} described{earlier}, {bad} bad")
     if odd:
-        from whatchanged.models.likeness import UNLIKE
+        from whatchanged.models.likeness import MAY_MEAN_NOTHING
 
-        print(f"{count(odd, 'pair')} of them {'is' if odd == 1 else 'are'} {UNLIKE}")
+        print(f"{count(odd, 'pair')} of them {'is' if odd == 1 else 'are'} {MAY_MEAN_NOTHING}")
     return TROUBLE if bad else 0
 
 

@@ -56,8 +56,11 @@ class Describer:
         """The same, and whether the pair is unlike those that the model learned from; None where that is not known."""
         pair = self.model.prepare(before, after, most)
         batch = {name: value[None].to(device()) for name, value in pair.items()}
-        unlike = None if self.likeness is None else self.likeness.unlike(*_sides(pair))
-        return self.model.generate(batch, **self.options)[0], unlike
+        return self.model.generate(batch, **self.options)[0], self.unlike(pair)
+
+    def unlike(self, pair: dict[str, Tensor]) -> bool | None:
+        """Whether a pair, as the model's `prepare` gives it, is unlike those that it learned from; None: not known."""
+        return None if self.likeness is None else self.likeness.unlike(*_sides(pair))
 
     def difference(self, before: np.ndarray, after: np.ndarray) -> Difference:
         """The clusters that the model reads, as regions of the picture before; the map as the model sees it.

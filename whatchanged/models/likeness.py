@@ -12,7 +12,7 @@ import numpy as np
 
 from whatchanged.files import user_path, write_whole
 
-UNLIKE = "unlike the pictures that the model learned from: what it says may mean nothing"
+MAY_MEAN_NOTHING = "unlike the pictures that the model learned from: what it says may mean nothing"
 FILE = "likeness.safetensors"  # in the folder of a model that is one
 LEARNED, HELD_OUT = 400, 500  # pictures to keep, of each a vector of 120 numbers; samples to calibrate on
 NEIGHBOR = 5
@@ -62,7 +62,7 @@ class Likeness:
         learned : samples that the model learned from; about `LEARNED` pictures are enough.
         held_out : others of the same world, from which it did not learn; about `HELD_OUT` are enough.
         """
-        place = rank(len(held_out))
+        place = limit_rank(len(held_out))
         if place is None or not learned:
             return None
         known = seen_in([one for sample in learned for one in sample])
@@ -118,7 +118,7 @@ class Likeness:
             return cls.of_tensors(load_file(path))
 
 
-def rank(count: int) -> int | None:
+def limit_rank(count: int) -> int | None:
     """Which of so many distances, from the nearest, is the limit; None where not even the farthest is far enough.
 
     Of further samples the share within the k-th of n is distributed as Beta(k, n + 1 - k). The limit is the first k of

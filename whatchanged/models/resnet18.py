@@ -164,21 +164,6 @@ class Classifier:
         """Whether a picture, uint8 (H, W, 3), is unlike those that it learned from; None where that is not known."""
         return None if self.likeness is None else self.likeness.unlike(resized(picture, self.size))
 
-    def remember_likeness(self, learned: PictureBatches, held_out: PictureBatches) -> Likeness | None:
-        """From now on `unlike` can tell, unless under 59 pictures are held out: too few to know.
-
-        Parameters
-        ----------
-        learned : pictures that it learned from.
-        held_out : others of the same world.
-        """
-
-        def some(pictures: PictureBatches, most: int) -> list[Sample]:
-            return [[resized(pictures.picture(number), self.size)] for number in evenly(len(pictures), most)]
-
-        self.likeness = Likeness.of(some(learned, LEARNED), some(held_out, HELD_OUT))
-        return self.likeness
-
     def save(self, path: str | Path) -> Path:
         """Write weights, size, names and likeness into one file of safetensors, whole or not at all."""
         beside = None if self.likeness is None else self.likeness.tensors(_LIKENESS)
@@ -193,6 +178,22 @@ class Classifier:
         with whole_weights(path):
             model.load_state_dict({name: one for name, one in found.items() if not name.startswith(_LIKENESS)})
         return cls(model.to(device()), about["size"], about["names"], likeness)
+
+
+def likeness_to(learned: PictureBatches, held_out: PictureBatches, size: int) -> Likeness | None:
+    """What a `Classifier` needs to tell which pictures are unlike those that it learned from.
+
+    Parameters
+    ----------
+    learned : pictures that it learned from.
+    held_out : others of the same world; of under 59 the answer is None: too few to know.
+    size : side of the pictures that it is trained on, pixels.
+    """
+
+    def some(pictures: PictureBatches, most: int) -> list[Sample]:
+        return [[resized(pictures.picture(number), size)] for number in evenly(len(pictures), most)]
+
+    return Likeness.of(some(learned, LEARNED), some(held_out, HELD_OUT))
 
 
 def _without_batch_norm(model: ResNet18) -> ResNet18:

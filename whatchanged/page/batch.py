@@ -17,7 +17,7 @@ from whatchanged.archives import ArchiveError, unpack
 from whatchanged.embedded import thumbnail
 from whatchanged.files import write_json, write_whole
 from whatchanged.listing import Item, is_packed, listed, lone
-from whatchanged.models.likeness import UNLIKE
+from whatchanged.models.likeness import MAY_MEAN_NOTHING
 from whatchanged.page.comparing import Models, Seen, Settings, Words, describe, see
 from whatchanged.page.showing import whole_report
 from whatchanged.pairs import Pattern, each, searched
@@ -171,7 +171,8 @@ def batch(items: Sequence[Item], folder: Path, settings: Settings, models: Model
         first, _ = seen.pages[0]
         old, new = (None if side is None else thumbnail(side) for side in (first.before, first.after))
         state = "changed" if seen.count else "same"
-        told = f"The pair is {UNLIKE}; JSON and CSV have its words" if words.said and words.unlike else words.said
+        hidden = words.said and words.unlike
+        told = f"The pair is {MAY_MEAN_NOTHING}; JSON and CSV have its words" if hidden else words.said
         note = ". ".join(filter(None, (told, seen.record["note"])))
         entry = Entry(called, state, f"pages/{path.name}", old, new, seen.record, note)
         yield Row(record, entry, tuple(file.path for file in item.files))

@@ -13,7 +13,7 @@ from whatchanged.embedded import data_uri
 from whatchanged.files import write_json, write_whole
 from whatchanged.images import shrink, write_image
 from whatchanged.markup import Html, tag, together
-from whatchanged.models.likeness import UNLIKE
+from whatchanged.models.likeness import MAY_MEAN_NOTHING
 from whatchanged.page.comparing import Models, read
 from whatchanged.report import in_document, in_fragment
 
@@ -94,7 +94,7 @@ def judge(path: str | Path, how: Judging, models: Models) -> Judged:
 
 def answer_in_words(judged: Judged) -> str:
     """The answer in a sentence; before it, where it is so, that it may mean nothing."""
-    return f"This picture is {UNLIKE}. {_answer(judged)}" if judged.unlike else _answer(judged)
+    return f"This picture is {MAY_MEAN_NOTHING}. {_answer(judged)}" if judged.unlike else _answer(judged)
 
 
 def _answer(judged: Judged) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from whatchanged.markup import Html, tag, together
-from whatchanged.models.likeness import UNLIKE
+from whatchanged.models.likeness import MAY_MEAN_NOTHING
 from whatchanged.page import comparing, showing
 from whatchanged.page.comparing import Models, Words
 from whatchanged.page.parts import (
@@ -106,7 +106,7 @@ def _shown(words: Words) -> str:
     if not words.unlike:
         return _said(f"{words.said}.", _OWN_WORDS if words.unlike is None else "")
     hidden = tag("details", tag("summary", "Show anyway"), tag("p", f"{words.said}."))
-    return together([_said(f"This pair is {UNLIKE}."), hidden])
+    return together([_said(f"This pair is {MAY_MEAN_NOTHING}."), hidden])
 
 
 def _said(what: str, more: str = "") -> Html:

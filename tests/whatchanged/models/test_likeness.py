@@ -19,7 +19,7 @@ from whatchanged import lite0
 from whatchanged.images import read_image, resized
 from whatchanged.models import resnet18
 from whatchanged.models.describer import Describer, remember_likeness
-from whatchanged.models.likeness import FILE, Likeness, evenly, rank, seen_in
+from whatchanged.models.likeness import FILE, Likeness, evenly, limit_rank, seen_in
 from whatchanged.models.prepared import PreparedPairs
 from whatchanged.weights import to_tensor
 
@@ -59,13 +59,13 @@ def test_the_distance_is_that_to_the_fifth_neighbor_of_the_farther_picture(knows
 def test_the_limit_is_such_that_few_others_lie_beyond_it(count):
     """The k-th of n holds 95 % of all others unless k or more of n fall among the 95 %, in a binomial draw."""
     sure = [binom.cdf(place - 1, count, 0.95) for place in range(1, count + 1)]
-    assert rank(count) == 1 + next(index for index, one in enumerate(sure) if one >= 0.95)
+    assert limit_rank(count) == 1 + next(index for index, one in enumerate(sure) if one >= 0.95)
     draws = np.sort(np.random.default_rng(count).random((4000, count)), axis=1)
-    assert (draws[:, rank(count) - 1] >= 0.95).mean() == pytest.approx(0.965, abs=0.025)
+    assert (draws[:, limit_rank(count) - 1] >= 0.95).mean() == pytest.approx(0.965, abs=0.025)
 
 
 def test_with_too_few_nothing_is_known(knows):
-    assert [rank(count) for count in (0, 1, 58)] == [None] * 3
+    assert [limit_rank(count) for count in (0, 1, 58)] == [None] * 3
     few = [[photograph("coffee")[:64, :64]]] * 58
     assert Likeness.of(few, few) is None
     assert Likeness.of([], few * 2) is None
@@ -77,13 +77,13 @@ def test_with_too_few_nothing_is_known(knows):
 def test_the_pictures_that_it_is_calibrated_on_lie_within_but_for_few(knows):
     held_out = [scene(1000 + number) for number in range(120)]
     beyond = sum(knows.unlike(*pair) for pair in held_out)
-    assert beyond == 120 - rank(120)
+    assert beyond == 120 - limit_rank(120)
 
 
 def test_other_scenes_are_like_photographs_are_not(knows):
     """Of further scenes at most 5 % are warned, but for the luck of this draw; of edited photographs at least 95 %."""
     scenes_warned = sum(knows.unlike(*scene(2000 + number)) for number in range(100))
-    assert scenes_warned <= betabinom(100, 121 - rank(120), rank(120)).ppf(0.99)
+    assert scenes_warned <= betabinom(100, 121 - limit_rank(120), limit_rank(120)).ppf(0.99)
     pairs = [photo_pair(4, number, name=PHOTOGRAPHS[number % 8]) for number in range(24)]
     small_ones = [[resized(side, 96) for side in (pair.before, pair.after)] for pair in pairs]
     assert sum(knows.unlike(*pair) for pair in small_ones) >= 0.95 * len(small_ones)
@@ -139,13 +139,13 @@ def test_the_file_of_a_network_keeps_it(tmp_path):
     without = resnet18.Classifier.load(judge.save(tmp_path / "without.safetensors"))
     walls = surfaces(9, 40, size=96).images
     assert without.unlike(walls[0]) is None
-    assert judge.remember_likeness(surfaces(0, 400, size=64), surfaces(1, 300, size=64)) is judge.likeness
+    judge.likeness = resnet18.likeness_to(surfaces(0, 400, size=64), surfaces(1, 300, size=96), 64)
     loaded = resnet18.Classifier.load(judge.save(tmp_path / "model.safetensors"))
     larger = (tmp_path / "model.safetensors").stat().st_size - (tmp_path / "without.safetensors").stat().st_size
     assert 90_000 < larger < 200_000
     assert loaded(walls[0])[0] == without(walls[0])[0]
     beyond = sum(loaded.unlike(wall) for wall in walls)
-    assert beyond <= betabinom(40, 301 - rank(300), rank(300)).ppf(0.99)
+    assert beyond <= betabinom(40, 301 - limit_rank(300), limit_rank(300)).ppf(0.99)
     odd = [loaded.unlike(photograph(name)) for name in ("astronaut", "chelsea", "coffee", "rocket", "camera", "coins")]
     assert odd == [True] * 6
     assert replace(judge.likeness, limit=np.inf).unlike(resized(photograph("astronaut"), 64)) is False
