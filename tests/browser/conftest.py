@@ -26,7 +26,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("models")
-    return tiny_models.describer(folder / "describer"), tiny_models.classifier(folder / "classifier.safetensors")
+    describer = tiny_models.describer(folder / "describer", knows=True)
+    return describer, tiny_models.classifier(folder / "classifier.safetensors", knows=True)
 
 
 @pytest.fixture(scope="session")

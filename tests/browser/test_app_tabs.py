@@ -21,6 +21,7 @@ from playwright.sync_api import Page, expect
 
 from helpers import scenes, surfaces
 from helpers.changes import write_dataset
+from helpers.photographs import photograph
 from whatchanged.detection import detect
 from whatchanged.images import read_image
 from whatchanged.models import resnet18
@@ -164,9 +165,22 @@ def test_a_bomb_is_refused_when_it_is_chosen(browser, app, tmp_path):
     assert "Traceback" not in app.log.read_text()
 
 
+def test_a_picture_unlike_the_training_set_is_told(browser, app, tmp_path):
+    Image.fromarray(photograph("astronaut")).save(tmp_path / "astronaut.png")
+    page = opened(browser, app.address)
+    page.get_by_role("tab", name="Defects").click()
+    put(page, "A surface", tmp_path / "astronaut.png")
+    press(page, "Judge")
+    told = "This picture is unlike the pictures that the model learned from: what it says may mean nothing."
+    expect(page.locator("#defects-status [role=alert]")).to_contain_text(told)
+    expect(page.locator("#defects-view")).to_contain_text("Like what it learned fromno")
+    assert json.loads(downloaded(page, "Download JSON").read_text())["unlike"] is True
+    assert told in downloaded(page, "Download the report").read_text()
+
+
 @pytest.mark.parametrize("size", ["desktop", "phone"])
 def test_a_surface_is_judged(browser, app, trained, tmp_path, size):
-    wall = surfaces.surface(21, 0, size=96).image
+    wall = surfaces.surface(21, 1, size=64).image
     Image.fromarray(wall).save(tmp_path / "wall.png")
     page = opened(browser, app.address, size)
     page.get_by_role("tab", name="Defects").click()
