@@ -58,13 +58,13 @@ def describe_pairs(
     """
     import pandas
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     pairs, rest = pairs_and_rest(source)
     for (before, after), said, reason in each(pairs, lambda pair: describe(*map(read_image, pair))):
         caption, unlike = said or ("", None)
         names = {"before": before.name, "after": after.name}
         rows.append(names | {"caption": caption, "unlike": unlike, "error": reason})
-    rows += [{"caption": ""} | item.row() for item in rest]
+    rows += [dict(item.row()) | {"caption": ""} for item in rest]
     table = pandas.DataFrame(rows, columns=["before", "after", "caption", "unlike", "error"])
     if csv is not None:
         write_whole(csv, table.to_csv(index=False).encode())
