@@ -1,4 +1,4 @@
-"""The course's own machinery: `python -m course run`, `train`, `sweep`, `site`, `address`."""
+"""The course's own machinery: `python -m course run`, `train`, `sweep`, `ladder`, `site`, `address`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     """All commands, each with its options."""
     whole = argparse.ArgumentParser(prog="python -m course", description="Execute the notebooks, and make the website.")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_run, _add_train, _add_sweep, _add_site, _add_address):
+    for add in (_add_run, _add_train, _add_sweep, _add_ladder, _add_site, _add_address):
         add(commands)
     return whole
 
@@ -134,6 +134,29 @@ def _run(options: argparse.Namespace) -> int:
     jobs = usual if options.jobs is None else options.jobs
     where = {"save": options.save, "solutions": options.solutions, "jobs": jobs}
     return running.run(options.notebook, parameters, Path(options.build), **where)
+
+
+def _add_ladder(commands) -> None:
+    ladder = commands.add_parser(
+        "ladder",
+        help="train what a notebook changes one thing at a time",
+        description="Train each rung of notebook 03's ladder, from the original recipe to the course's form, with some"
+        " seeds, and keep what they reach in notebooks/results/03_ladder.json. What is kept and current is not trained"
+        " again, so that a run that was stopped goes on; a change of code or settings makes it stale.",
+    )
+    ladder.add_argument("notebook", choices=("03",), metavar="NN", help="the notebook, 03")
+    ladder.add_argument("--rungs", nargs="+", default=[], metavar="NAME", help="as 'a window' (all)")
+    ladder.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N", help="a training each (0 1 2)")
+    ladder.add_argument("--short", action="store_true", help="only the short forms, a few seconds each")
+    ladder.set_defaults(run=_ladder)
+
+
+def _ladder(options: argparse.Namespace) -> int:
+    from course import ladder
+
+    kept = ladder.climb(names=options.rungs, seeds=options.seeds, short=options.short)
+    print(f"{count(len(kept), 'training')} in {ladder.KEPT}")
+    return 0
 
 
 def _add_site(commands) -> None:

@@ -1,0 +1,94 @@
+"""Results that take longer than a reader waits: kept as JSON, with what made them, and told when that has changed."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import json
+import platform
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from course.notebooks import NOTEBOOKS
+from whatchanged.files import read_json, write_whole
+
+RESULTS = NOTEBOOKS / "results"
+
+
+def digest_of(things: Sequence[Any], settings: Any = None) -> str:
+    """A hash of code and settings: 12 hexadecimal digits, another one as soon as either says something else.
+
+    Of the code only counts what it does: no comment, no docstring, no line break. It is the same on all versions of
+    Python.
+
+    Parameters
+    ----------
+    things : modules, classes and functions. A module stands for all that it holds, not for what it imports.
+    settings : whatever JSON can write.
+    """
+    said = [list(_told(ast.parse(textwrap.dedent(inspect.getsource(one))))) for one in things]
+    return hashlib.sha256(json.dumps([said, settings], sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _told(node: Any) -> Iterator[str]:
+    """What a syntax tree says, without docstrings, and without fields that are empty, for newer versions have more."""
+    if isinstance(node, list):
+        for one in node:
+            yield from _told(one)
+    elif not isinstance(node, ast.AST):
+        yield repr(node)
+    else:
+        yield type(node).__name__
+        for name, value in ast.iter_fields(node):
+            if name == "body" and isinstance(value, list) and _is_text(value[:1]):
+                value = value[1:]
+            if value is not None and value != []:
+                yield name
+                yield from _told(value)
+        yield "end"
+
+
+def _is_text(first: list[Any]) -> bool:
+    """Whether that is a docstring, or another text that does nothing."""
+    return bool(first) and isinstance(first[0], ast.Expr) and isinstance(getattr(first[0].value, "value", None), str)
+
+
+def read_kept(path: Path) -> list[dict[str, Any]]:
+    """The records of such a file, none where it is not there; ValueError where it holds something else."""
+    if not path.is_file():
+        return []
+    try:
+        found = read_json(path)
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON ({error}): delete it to begin anew") from error
+    if not isinstance(found, list) or not all(isinstance(one, dict) and "digest" in one for one in found):
+        raise ValueError(f"{path} holds no kept results: delete it to begin anew")
+    return found
+
+
+def write_kept(path: Path, records: Sequence[dict[str, Any]]) -> Path:
+    """Write records, a line each, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ",\n".join(map(json.dumps, records))
+    return write_whole(path, f"[\n{lines}\n]\n".encode())
+
+
+def processor() -> str:
+    """What this machine calls its processor."""
+    cpus = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.+)", cpus.read_text()) if cpus.is_file() else None
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def expected(values: Sequence[float], samples: int) -> tuple[float, float]:
+    """Where another run of the same is expected, given the accuracies of several seeds on so many samples.
+
+    From the least to the greatest of them, widened on both sides by two standard errors of a share of so many samples.
+    """
+    mean = sum(values) / len(values)
+    error = (mean * (1 - mean) / samples) ** 0.5
+    return min(values) - 2 * error, max(values) + 2 * error
