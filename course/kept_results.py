@@ -13,7 +13,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
 from course.notebooks import NOTEBOOKS
+from helpers import plotting
 from whatchanged.files import read_json, write_whole
 
 RESULTS = NOTEBOOKS / "results"
@@ -92,3 +96,28 @@ def expected(values: Sequence[float], samples: int) -> tuple[float, float]:
     mean = sum(values) / len(values)
     error = (mean * (1 - mean) / samples) ** 0.5
     return min(values) - 2 * error, max(values) + 2 * error
+
+
+def dots(records: Sequence[dict[str, Any]], by: str, measures: dict[str, str], *, chance: float, label: str) -> Figure:
+    """What each run reached as a dot, the runs of one kind in a row.
+
+    Parameters
+    ----------
+    records : the rows come in their order.
+    by : the entry that says the row.
+    measures : entry -> what to call it; each has a color and its own height in the row.
+    chance : what guessing reaches, drawn as a line.
+    label : of the axis.
+    """
+    rows = list(dict.fromkeys(one[by] for one in records))
+    figure, axis = plt.subplots(figsize=(8, 0.3 * len(rows) + 1.2), layout="constrained")
+    for number, (color, (name, words)) in enumerate(zip(plotting.SERIES, measures.items(), strict=False)):
+        height = 0.3 * (number - (len(measures) - 1) / 2)
+        places = [rows.index(one[by]) + height for one in records]
+        axis.plot([one[name] for one in records], places, "os"[number % 2], color=color, label=words, markersize=5)
+    axis.axvline(chance, color="gray", linestyle=":", label="guessing")
+    axis.set_yticks(range(len(rows)), rows)
+    axis.set(xlabel=label, ylim=(len(rows) - 0.4, -0.6))
+    axis.grid(alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=len(measures) + 1)
+    return figure

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torchvision.models.resnet import Bottleneck
 
-from course.kept_results import RESULTS, digest_of, processor, read_kept, write_kept
+from course.kept_results import RESULTS, digest_of, expected, processor, read_kept, write_kept
 from helpers import augmentation, nuisances, scenes, sentences, things
 from helpers.datasets import Pictures
 from helpers.things import SHAPES, TEXTURES
@@ -30,6 +30,7 @@ from whatchanged.weights import normalized
 
 KEPT = RESULTS / "03_ladder.json"
 SEEDS = (0, 1, 2)
+LIVE = "compare, then average"  # the rung whose short form the notebook trains, beside those that are kept
 SIDE = 96  # pixels: of the pictures as they are made, and as alignment gets them
 # As in the notebook: twelve of the thirty combinations are kept back.
 _SEEN = {
@@ -246,6 +247,15 @@ def climb(
                     write_kept(path, _in_order(kept, list(known)))
                     announce(told(kept[key]))
     return _in_order(kept, list(known))
+
+
+def expectation(kept: Sequence[dict[str, Any]], name: str = LIVE) -> tuple[float, float]:
+    """Where the validation accuracy of a rung's short form is expected, given the kept ones: `kept_results.expected`.
+
+    The answers to one pair hang together, so the samples are the pairs, of which each has three.
+    """
+    short = [one for one in kept if (one["rung"], one["form"]) == (name, "short")]
+    return expected([one["val_accuracy"] for one in short], shortened(rungs()[name]).validation)
 
 
 def _record(settings: Settings, key: tuple[str, str, int], digest: str) -> dict[str, Any]:
