@@ -97,7 +97,6 @@ LADDER: dict[str, dict[str, Any]] = {
 }
 # And these from the rung that is named first.
 BESIDE: dict[str, tuple[str, dict[str, Any]]] = {
-    "no window, twice as long": ("AdamW, one cycle", {"seen": 3200}),
     "without zero-init": ("1,600 pairs, not 800", {"zero_init": False}),
     "without the DBT block": ("1,600 pairs, not 800", {"block": False}),
     "with the published optimizer": ("1,600 pairs, not 800", {"optimizer": "published"}),
