@@ -155,7 +155,7 @@ def _ladder(options: argparse.Namespace) -> int:
     from course import ladder
 
     kept = ladder.climb(names=options.rungs, seeds=options.seeds, short=options.short)
-    print(f"{count(len(kept), 'training')} in {ladder.KEPT}")
+    print(f"{count(len(kept), 'training')} in {ladder.LADDER_FILE}")
     return 0
 
 

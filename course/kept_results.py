@@ -20,14 +20,14 @@ from course.notebooks import NOTEBOOKS
 from helpers import plotting
 from whatchanged.files import read_json, write_whole
 
-RESULTS = NOTEBOOKS / "results"
+KEPT_RESULTS = NOTEBOOKS / "results"
 
 
 def digest_of(things: Sequence[Any], settings: Any = None) -> str:
     """A hash of code and settings: 12 hexadecimal digits, another one as soon as either says something else.
 
-    Of the code only counts what it does: no comment, no docstring, no line break. It is the same on all versions of
-    Python.
+    Of the code only counts what it does: no comment, no docstring, no type hint, no line break. It is the same on all
+    versions of Python.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def digest_of(things: Sequence[Any], settings: Any = None) -> str:
 
 
 def _told(node: Any) -> Iterator[str]:
-    """What a syntax tree says, without docstrings, and without fields that are empty, for newer versions have more."""
+    """What a syntax tree says, but for docstrings, type hints and empty fields, of which newer versions have more."""
     if isinstance(node, list):
         for one in node:
             yield from _told(one)
@@ -50,7 +50,7 @@ def _told(node: Any) -> Iterator[str]:
         for name, value in ast.iter_fields(node):
             if name == "body" and isinstance(value, list) and _is_text(value[:1]):
                 value = value[1:]
-            if value is not None and value != []:
+            if name not in ("annotation", "returns") and value is not None and value != []:
                 yield name
                 yield from _told(value)
         yield "end"

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torchvision.models.resnet import Bottleneck
 
-from course.kept_results import RESULTS, digest_of, expected, processor, read_kept, write_kept
+from course.kept_results import KEPT_RESULTS, digest_of, expected, processor, read_kept, write_kept
 from helpers import augmentation, nuisances, scenes, sentences, things
 from helpers.datasets import Pictures
 from helpers.things import SHAPES, TEXTURES
@@ -28,7 +28,7 @@ from whatchanged.training import feeding, losses, recipe
 from whatchanged.training.fit import Trainer
 from whatchanged.weights import normalized
 
-KEPT = RESULTS / "03_ladder.json"
+LADDER_FILE = KEPT_RESULTS / "03_ladder.json"
 SEEDS = (0, 1, 2)
 LIVE = "compare, then average"  # the rung whose short form the notebook trains, beside those that are kept
 SIDE = 96  # pixels: of the pictures as they are made, and as alignment gets them
@@ -42,7 +42,7 @@ _SEEN = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class Rung:
     """All that one training is; as it stands here, the original recipe as notebook 03 trains it.
 
     Attributes
@@ -103,20 +103,20 @@ BESIDE: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def rungs() -> dict[str, Settings]:
+def rungs() -> dict[str, Rung]:
     """The settings of each rung, from the original recipe up; then those that stand beside the ladder."""
-    found, last = {}, Settings()
+    found, last = {}, Rung()
     for name, change in LADDER.items():
         found[name] = last = replace(last, **change)
     return found | {name: replace(found[base], **change) for name, (base, change) in BESIDE.items()}
 
 
-def shortened(settings: Settings) -> Settings:
+def shortened(settings: Rung) -> Rung:
     """The same on 160 pairs and in a few seconds, so that rungs that differ in their number alone are the same."""
     return replace(settings, pairs=160, seen=160 if settings.window is None else 960, validation=150)
 
 
-def network(settings: Settings) -> dbt_resnet50.DBTResNet50:
+def network(settings: Rung) -> dbt_resnet50.DBTResNet50:
     """The network of a rung, untrained."""
     names = ("strides", "compare", "window", "dropout")
     model = dbt_resnet50.DBTResNet50(**{name: getattr(settings, name) for name in names})
@@ -131,7 +131,7 @@ def network(settings: Settings) -> dbt_resnet50.DBTResNet50:
     return model
 
 
-def recipe_of(settings: Settings) -> recipe.Recipe:
+def recipe_of(settings: Rung) -> recipe.Recipe:
     """How a rung learns."""
     varied = augmentation.PairAugmentation(gain=1.06, noise=2) if settings.varied else None
     kind = recipe.Recipe(training.multi_label, {"accuracy": training.label_accuracy}, augment=varied)
@@ -146,7 +146,7 @@ def _falling(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_sch
     return torch.optim.lr_scheduler.StepLR(optimizer, step_size=max(1, steps // 2), gamma=0.1)
 
 
-def pictures(settings: Settings, seed: int, count: int) -> Pictures:
+def pictures(settings: Rung, seed: int, count: int) -> Pictures:
     """So many pairs of a seed as a rung gets them, uint8 (n, 2, side, side, 3), and their labels."""
     made = [_pair(seed, index, settings.aligned) for index in range(count)]
     images = np.stack([[resized(one, settings.side) for one in pair] for pair, _ in made])
@@ -160,7 +160,7 @@ def _pair(seed: int, index: int, aligned: bool) -> tuple[Any, list[int]]:
     return alignment.aligned(*pair) if aligned else pair, [int(made.labels[name]) for name in things.ATTRIBUTES]
 
 
-def trained(settings: Settings, seed: int) -> dict[str, float]:
+def trained(settings: Rung, seed: int) -> dict[str, float]:
     """Train one rung with one seed, which draws its pairs, its weights and their order.
 
     Returns
@@ -200,13 +200,13 @@ def deciding() -> list[Any]:
     return [*own, *drawn, augmentation, dbt_resnet50, feeding, losses, recipe, training.fit, Trainer, training.predict]
 
 
-def current_digest(settings: Settings) -> str:
+def current_digest(settings: Rung) -> str:
     """The hash of that code and of these settings."""
     return digest_of(deciding(), [SIDE, sorted(_SEEN), asdict(settings)])
 
 
 def climb(
-    path: Path = KEPT,
+    path: Path = LADDER_FILE,
     *,
     names: Collection[str] = (),
     seeds: Sequence[int] = SEEDS,
@@ -244,7 +244,7 @@ def climb(
                         continue
                     kept[key] = _record(settings, key, digest)
                     write_kept(path, _in_order(kept, list(known)))
-                    announce(told(kept[key]))
+                    announce(_told(kept[key]))
     return _in_order(kept, list(known))
 
 
@@ -257,7 +257,7 @@ def expectation(kept: Sequence[dict[str, Any]], name: str = LIVE) -> tuple[float
     return expected([one["val_accuracy"] for one in short], shortened(rungs()[name]).validation)
 
 
-def _record(settings: Settings, key: tuple[str, str, int], digest: str) -> dict[str, Any]:
+def _record(settings: Rung, key: tuple[str, str, int], digest: str) -> dict[str, Any]:
     name, form, seed = key
     about = {"rung": name, "form": form, "seed": seed} | trained(settings, seed)
     made = {"date": str(date.today()), "processor": processor(), "device": device().type, "precision": precision()}
@@ -273,7 +273,7 @@ def _in_order(kept: dict[tuple[str, str, int], dict[str, Any]], names: list[str]
     return [kept[key] for key in sorted(kept, key=lambda key: (names.index(key[0]), key[1:])) if key[0] in names]
 
 
-def told(record: dict[str, Any]) -> str:
+def _told(record: dict[str, Any]) -> str:
     """One training in a line."""
     return (
         f"{record['rung']:<32}{record['form']:<7}seed {record['seed']}  training {record['train_accuracy']:.3f}"

@@ -51,6 +51,7 @@ def digest(tmp_path):
         ('    """Of a square."""\n', ""),
         ('"""What it is for."""', ""),
         ('    """One with a method."""\n', ""),
+        ("def area(side)", "def area(side: float) -> float"),
         ("return side * side", "return (\n        side * side\n    )"),
         ("\n\n\nclass", "\n\n\n\n\nclass"),
     ],

@@ -24,7 +24,7 @@ FORM = ("strides", "compare", "window", "dropout")
 PLUMBING = {"helpers.datasets", *(f"whatchanged.{name}" for name in ("devices", "kept", "pictures", "progress"))}
 PLUMBING |= {f"whatchanged.training.{name}" for name in ("checkpoints", "history", "reading", "sending")}
 PLUMBING_OF_FIT = {("whatchanged.training.fit", name) for name in ("_refuse", "_memory")}
-OWN = {("course.ladder", "__init__")}  # of `Settings`, which are hashed by their values
+OWN = {("course.ladder", "__init__")}  # of `Rung`, which are hashed by their values
 
 
 def differing(one, other):
@@ -91,7 +91,7 @@ def test_code_that_decides_makes_it_stale_and_a_comment_does_not(tmp_path):
     """In a copy of the houses, for what is imported here must stay as it is."""
     for house in ("course", "helpers", "whatchanged"):
         shutil.copytree(ROOT / house, tmp_path / house, ignore=shutil.ignore_patterns("__pycache__"))
-    ask = "from course import ladder; print(ladder.current_digest(ladder.Settings()))"
+    ask = "from course import ladder; print(ladder.current_digest(ladder.Rung()))"
 
     def after(path="course/ladder.py", old="", new=""):
         source = (ROOT / path).read_text()
@@ -102,7 +102,7 @@ def test_code_that_decides_makes_it_stale_and_a_comment_does_not(tmp_path):
         return done.stdout
 
     plain, model = after(), "whatchanged/models/dbt_resnet50.py"
-    assert plain.strip() == ladder.current_digest(ladder.Settings())
+    assert plain.strip() == ladder.current_digest(ladder.Rung())
     assert after(model, "# each comparison also gets", "# every comparison gets") == plain
     assert after("course/ladder.py", "train_accuracy']:.3f}", "train_accuracy']:.4f}") == plain, "how it is told"
     for path, old, new in (
@@ -178,7 +178,7 @@ def test_the_command_refuses_a_rung_that_there_is_not(capsys):
 
 def test_what_is_kept_is_complete_and_current():
     """Where this fails: `python -m course ladder 03` trains what is missing or stale."""
-    kept = read_kept(ladder.KEPT)
+    kept = read_kept(ladder.LADDER_FILE)
     wanted = {(name, form, seed) for name in RUNGS for form in ("short", "whole") for seed in ladder.SEEDS}
     assert Counter((one["rung"], one["form"], one["seed"]) for one in kept) == dict.fromkeys(wanted, 1)
     for one in kept:
@@ -194,6 +194,6 @@ def test_what_is_kept_is_complete_and_current():
 @pytest.mark.process
 def test_a_short_form_trained_now_lies_where_the_kept_ones_expect_it():
     settings = ladder.shortened(RUNGS[ladder.LIVE])
-    low, high = ladder.expectation(read_kept(ladder.KEPT))
+    low, high = ladder.expectation(read_kept(ladder.LADDER_FILE))
     assert high - low < 0.3, "an interval that holds anything would hold nothing"
     assert low <= ladder.trained(settings, seed=ladder.SEEDS[-1])["val_accuracy"] <= high
