@@ -50,9 +50,11 @@ test: $(INSTALLED)  ## lint, types, unit tests, and every notebook against its o
 		--nbval --nbval-current-env --nbval-cell-timeout=2400 --nbval-sanitize-with tests/nbval_sanitize.cfg \
 		$(foreach number,$(NOTEBOOKS),notebooks/$(number)_*.ipynb) tests
 
-# The app and the site in a real browser: it needs Chromium (on Debian: apt-get install chromium).
+# The app and the site in a real browser: it needs Chromium (on Debian: apt-get install chromium). The app alone first, for
+# some of it must answer in time.
 test-browser: $(INSTALLED)  ## the page and the website in Chromium
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser/test_app*.py
+	$(TWO) tests/browser --ignore-glob="*/test_app*.py"
 
 # The notebooks as Colab opens them, and in the lowest versions of all: two environments in build/colab, 8 GB each, made
 # once. COLAB_PYTHON=/path/to/python3.13; one part of it: ARGS="-k 'setup and not lowest'".
