@@ -146,7 +146,7 @@ def _add_ladder(commands) -> None:
     )
     ladder.add_argument("notebook", choices=("03",), metavar="NN", help="the notebook, 03")
     ladder.add_argument("--rungs", nargs="+", default=[], metavar="NAME", help="as 'a window' (all)")
-    ladder.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N", help="a training each (0 1 2)")
+    ladder.add_argument("--seeds", nargs="+", type=int, default=[], metavar="N", help="a training each (0 1 2)")
     ladder.add_argument("--short", action="store_true", help="only the short forms, a few seconds each")
     ladder.set_defaults(run=_ladder)
 
@@ -154,7 +154,7 @@ def _add_ladder(commands) -> None:
 def _ladder(options: argparse.Namespace) -> int:
     from course import ladder
 
-    kept = ladder.climb(names=options.rungs, seeds=options.seeds, short=options.short)
+    kept = ladder.climb(names=options.rungs, seeds=options.seeds or ladder.SEEDS, short=options.short)
     print(f"{count(len(kept), 'training')} in {ladder.LADDER_FILE}")
     return 0
 

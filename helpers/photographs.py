@@ -94,14 +94,15 @@ def cracked_grounds(seed: int, count: int, *, size: int = 96) -> Pictures:
     Parameters
     ----------
     seed, count : of pictures; 2 i and 2 i + 1 are the same crop, of ground i modulo three, whatever `count` is.
-    size : of the square pictures, at most 256; a crop has twice as many pixels a side, and is reduced.
+    size : of the square pictures; a crop has twice as many pixels a side, as far as the photograph has them.
     """
     hold_size(size)
     made = []
     for index in range(count):
         rng, whole = np.random.default_rng([seed, index // 2, 2]), photograph(GROUNDS[index // 2 % len(GROUNDS)])
-        y, x = (rng.integers(length - 2 * size + 1) for length in whole.shape[:2])
-        crop = cv2.resize(whole[y : y + 2 * size, x : x + 2 * size], (size, size), interpolation=cv2.INTER_AREA)
+        side = min(2 * size, *whole.shape[:2])
+        y, x = (rng.integers(length - side + 1) for length in whole.shape[:2])
+        crop = cv2.resize(whole[y : y + side, x : x + side], (size, size), interpolation=cv2.INTER_AREA)
         made.append(np.rint(crack(rng, crop.astype(np.float32))[0]).astype(np.uint8) if index % 2 else crop)
     return Pictures(np.stack(made), np.arange(count) % 2, ("sound", "cracked"))
 

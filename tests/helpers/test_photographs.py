@@ -31,6 +31,11 @@ def test_a_crack_is_all_that_differs_within_a_pair_of_grounds():
         assert (cracked <= sound).all(), "a crack is dark"
         assert 20 < (sound != cracked).any(axis=2).sum() < 64 * 64 / 2
     assert np.array_equal(cracked_grounds(5, 4, size=64).images, made.images[:4])
+    large = cracked_grounds(5, 4, size=384).images
+    assert large.shape == (4, 384, 384, 3)
+    assert np.array_equal(
+        large[0, ..., 0], cv2.resize(photograph("brick"), (384, 384), interpolation=cv2.INTER_AREA)[..., 0]
+    )
     for number, name in enumerate(GROUNDS):
         whole, crop = photograph(name).astype(np.float32), made.images[2 * number].astype(np.float32)
         # the crop at twice its size is found in the photograph of its ground

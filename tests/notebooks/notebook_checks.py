@@ -190,6 +190,32 @@ def opened_is_kept(notebook) -> list[str]:
     return [f"{name} is opened in the first cells: a loop takes its name" for name in sorted(opened & taken)]
 
 
+def switches_are_kept(notebook) -> list[str]:
+    """What says whether data are made, or only judged, is said in one cell: another one would turn it for all below."""
+    cells_of: dict[str, set[int]] = {}
+    switches = set()
+    for number, cell in enumerate(code_cells(notebook)):
+        for one in ast.parse(cell.source).body:
+            if isinstance(one, ast.Assign):
+                named = list(zip(_parts(one.targets[0]), _parts(one.value), strict=False))
+                switches |= {ast.unparse(name) for name, value in named if _is_switch(value)}
+        stored = [one for one in ast.walk(ast.parse(cell.source)) if isinstance(one, ast.Name)]
+        for one in stored:
+            if isinstance(one.ctx, ast.Store):
+                cells_of.setdefault(one.id, set()).add(number)
+    turned = sorted(name for name in switches if len(cells_of[name]) > 1)
+    return [f"{name} is a switch for all cells: another cell takes its name" for name in turned]
+
+
+def _parts(node: ast.expr) -> list[ast.expr]:
+    return node.elts if isinstance(node, ast.Tuple) else [node]
+
+
+def _is_switch(value: ast.expr) -> bool:
+    said = ast.unparse(value)
+    return said.endswith((" is None", " is not None")) or said.startswith("opening.testing(")
+
+
 def says_where_it_fails(notebook) -> list[str]:
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown").lower()
     return [] if "## where it fails" in text else ["there is no section 'Where it fails'"]
@@ -233,7 +259,7 @@ def _file(module: str) -> Path | None:
 
 # Solutions keep to these, too.
 ALWAYS = (valid_format, ruff_clean, outputs_present, no_noise, figures_described, small_enough, sources_current)
-STATIC = (*ALWAYS, short_cells, one_parameters_cell, opened_is_kept, says_where_it_fails)
+STATIC = (*ALWAYS, short_cells, one_parameters_cell, opened_is_kept, switches_are_kept, says_where_it_fails)
 
 
 def figures(notebook) -> dict[int, list[np.ndarray]]:

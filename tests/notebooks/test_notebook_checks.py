@@ -56,6 +56,13 @@ def _other_source(notebook, cells):
     output.data["text/plain"] = output.data["text/plain"].replace("return", "yield")
 
 
+def _two(first, last):
+    def change(notebook, cells):
+        cells[0].source, cells[-1].source = first, last
+
+    return change
+
+
 def _other_number(notebook, cells):
     output = next(output for cell in cells for output in cell.outputs if output.output_type == "execute_result")
     output.execution_count += 1
@@ -79,6 +86,7 @@ BREAKS = [
     (checks.one_parameters_cell, _parameter("SEED: int = 3  # seed")),
     (checks.one_parameters_cell, _parameter("SEED = 3")),
     (checks.opened_is_kept, lambda n, cells: cells[-1].update(source="for weights in ():\n    print(weights)")),
+    (checks.switches_are_kept, _two("names, made = 1, x is None", "made = [1]")),
     (checks.outputs_present, _set(execution_count=None)),
     (checks.outputs_present, lambda notebook, cells: [cell.update(outputs=[]) for cell in cells]),
     (checks.outputs_present, _other_number),
