@@ -87,6 +87,8 @@ def test_a_pair_is_dragged_in_compared_and_described(browser, app, trained, pair
     assert json.loads(downloaded(page, "Download JSON").read_text()) == found.summary() | {
         "before": pair[0].name,
         "after": pair[1].name,
+        "words": words,
+        "unlike": True,
     }
     assert "whatchanged-report" in downloaded(page, "Download the report").read_text()
     assert fits(page)

@@ -8,7 +8,7 @@ from typing import Any
 from whatchanged.drawing import below_each_other, draw_regions
 from whatchanged.files import write_json, write_whole
 from whatchanged.images import write_image
-from whatchanged.page.comparing import Seen, Settings
+from whatchanged.page.comparing import Seen, Settings, Words
 from whatchanged.report import pair_fragment, report_page
 from whatchanged.sheets import verdict
 
@@ -54,13 +54,15 @@ def whole_report(title: str, seen: Seen, names: dict[str, Any], settings: Settin
     return report_page(title, seen.pages, known | seen.record, index=index, size=settings.size)
 
 
-def written(before: str, after: str, seen: Seen, settings: Settings, folder: Path) -> tuple[Path, Path, Path]:
-    """The picture with boxes, the record as JSON and the report, as files in a folder."""
+def written(
+    before: str, after: str, seen: Seen, words: Words, settings: Settings, folder: Path
+) -> tuple[Path, Path, Path]:
+    """The picture with boxes, the record and the words as JSON, and the report, as files in a folder."""
     names = {"before": Path(before).name, "after": Path(after).name}
     drawn = [draw_regions(page.before, page.after, found) for page, found in seen.pages]
     title = " and ".join(dict.fromkeys(names.values()))
     return (
         write_image(folder / "changes.png", below_each_other(drawn)),
-        write_json(folder / "changes.json", names | seen.record),
+        write_json(folder / "changes.json", names | {"words": words.said, "unlike": words.unlike} | seen.record),
         write_whole(folder / "changes.html", whole_report(title, seen, names, settings).encode()),
     )

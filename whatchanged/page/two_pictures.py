@@ -81,9 +81,10 @@ def two_pictures(
             view: showing.view(seen, how),
             words: _said("…"),
         }
-        files = showing.written(first, second, seen, how, sessions.folder(session_of(request)))
+        told = comparing.describe(seen, how, models)
+        yield {words: _shown(told)}
+        files = showing.written(first, second, seen, told, how, sessions.folder(session_of(request)))
         yield dict(zip(buttons, map(has_download, files), strict=True))
-        yield {words: _shown(comparing.describe(seen, how, models))}
 
     swapped = swap.click(None, [before, after], [after, before], js="(before, after) => [before, after]")
     ignored = view.select(_ignored, controls[-1], controls[-1], show_progress="hidden", queue=False)

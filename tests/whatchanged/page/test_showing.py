@@ -13,7 +13,7 @@ from whatchanged.drawing import draw_regions
 from whatchanged.images import read_image
 from whatchanged.page import showing
 from whatchanged.page.app import examples
-from whatchanged.page.comparing import Models, Settings, see
+from whatchanged.page.comparing import Models, Settings, Words, see
 from whatchanged.report import report_page
 
 NO_MODELS = Models()
@@ -61,10 +61,12 @@ def test_files_to_download_are_whole(seen_of, tmp_path):
     seen = seen_of(before, after, settings)
     names = (str(tmp_path / "a.png"), str(tmp_path / "b.png"))
     (tmp_path / "made").mkdir()
-    picture, record, page = showing.written(*names, seen, settings, tmp_path / "made")
+    said = Words("the dot is gone", unlike=True)
+    picture, record, page = showing.written(*names, seen, said, settings, tmp_path / "made")
     np.testing.assert_array_equal(read_image(picture), draw_regions(before, after, seen.pages[0][1]))
     told = json.loads(record.read_text())
     assert (told["before"], told["after"], len(told["regions"])) == ("a.png", "b.png", 30)
+    assert (told["words"], told["unlike"]) == ("the dot is gone", True)
     expected = report_page("a.png and b.png", seen.pages, {"before": "a.png", "after": "b.png"} | seen.record)
     assert page.read_text() == expected
     assert str(tmp_path) not in record.read_text() + expected
