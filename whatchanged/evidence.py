@@ -10,13 +10,13 @@ import numpy as np
 
 from whatchanged.images import middle
 
-_LONGEST = 72  # pixels of a window along its longer side; larger ones are looked at from farther away
+WINDOW = 72  # pixels of a window along its longer side; larger ones are looked at from farther away
 _PLAIN = 2.0  # gray levels that are added to both sides of a ratio, so that noise over noise is no evidence
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A region with its surroundings, cut out of both pictures, at most `_LONGEST` pixels long.
+    """A region with its surroundings, cut out of both pictures, at most `WINDOW` pixels long.
 
     Attributes
     ----------
@@ -46,13 +46,20 @@ def disk(radius: int) -> np.ndarray:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
 
 
-def cut_out(before: np.ndarray, after: np.ndarray, box: tuple[int, int, int, int], mask: np.ndarray) -> Cut:
+def cut_out(
+    before: np.ndarray,
+    after: np.ndarray,
+    box: tuple[int, int, int, int],
+    mask: np.ndarray,
+    longest: int = WINDOW,
+) -> Cut:
     """The surroundings of a box (x, y, width, height) in pixels of both pictures; see `Cut`.
 
     Parameters
     ----------
     before, after : uint8 arrays (H, W, 3) of the same size.
     mask : bool array (H, W): the changed pixels of all regions.
+    longest : of the cut, in pixels.
     """
     x, y, width, height = box
     room = int(np.clip(0.35 * max(width, height), 6, 80))
@@ -63,7 +70,7 @@ def cut_out(before: np.ndarray, after: np.ndarray, box: tuple[int, int, int, int
     own = np.zeros_like(other)
     own[inside] = other[inside]
     other[inside] = 0
-    factor = min(1.0, _LONGEST / max(own.shape))
+    factor = min(1.0, longest / max(own.shape))
     if factor < 1:
         size = (max(8, round(own.shape[1] * factor)), max(8, round(own.shape[0] * factor)))
         first, second = (cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (first, second))

@@ -11,6 +11,7 @@ from whatchanged.evidence import Cut, cut_out, measured
 from whatchanged.fragments import joined
 from whatchanged.regions import Region, strongest_first
 from whatchanged.shifts import shift_within, size_within
+from whatchanged.strokes import SHARP, is_print, is_same_print, what_in_print
 
 MATCHES = 400  # most pairs of regions that are laid on each other to see whether one thing moved
 _EACH = 4  # and most of those for one region
@@ -56,8 +57,9 @@ def what_happened(before: np.ndarray, after: np.ndarray, found: list[Region], ma
     """
     exact = _is_exact(before, after, mask)
     whole = joined(before, after, found, mask) if exact else found
-    told = [_look(before, after, region, mask, exact, region in found) for region in whole]
-    return strongest_first(_paired(before, after, told, mask, exact))
+    printed = not exact and bool(whole) and is_print(before) and is_print(after)
+    told = [_look(before, after, region, mask, exact, printed, region in found) for region in whole]
+    return strongest_first(_paired(before, after, told, mask, exact, printed))
 
 
 def _is_exact(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> bool:
@@ -67,7 +69,15 @@ def _is_exact(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> bool:
     return bool((before[rows] != after[rows]).any(axis=2)[kept].mean() < 0.01) if kept.any() else True
 
 
-def _look(before: np.ndarray, after: np.ndarray, region: Region, mask: np.ndarray, exact: bool, whole: bool) -> _Told:
+def _look(
+    before: np.ndarray,
+    after: np.ndarray,
+    region: Region,
+    mask: np.ndarray,
+    exact: bool,
+    printed: bool,
+    whole: bool,
+) -> _Told:
     """What happened to one region. What holds fragments together, so that it is not `whole`, stands in both pictures:
     it was neither added nor removed; nor was a whole picture.
     """
@@ -79,17 +89,30 @@ def _look(before: np.ndarray, after: np.ndarray, region: Region, mask: np.ndarra
         del scores["added"], scores["removed"]
     what, side = max(scores, key=lambda one: scores[one]), float(sides.sum())
     region = replace(region, what=what, after=region.box)
-    sure = whole and (one_sided > _SURE[0] or scores["recolored"] > _SURE[1])
-    if sure or not cut.own.any() or min(region.width, region.height) < _SMALLEST:
-        return _Told(region, cut, side)
+    sure = whole and not printed and (one_sided > _SURE[0] or scores["recolored"] > _SURE[1])
+    may_be_one = cut.own.any() and not sure and min(region.width, region.height) >= _SMALLEST
+    if may_be_one and (moved := _moved(before, after, region, cut, exact, printed)):
+        return _Told(moved, cut, 0.0)
+    if printed and (known := what_in_print(cut_out(before, after, region.box, mask, SHARP))):
+        return _Told(replace(region, what=known), cut, side)
+    if may_be_one:
+        share, factor, box = size_within(cut)
+        if share > (0.78 if exact else 0.5) and not 1 / _RESIZED < factor < _RESIZED:
+            return _Told(_resized(region, cut, factor, box), cut, 0.0)
+    return _Told(region, cut, side)
+
+
+def _moved(
+    before: np.ndarray, after: np.ndarray, region: Region, cut: Cut, exact: bool, printed: bool
+) -> Region | None:
+    """The region as that of one thing that moved within it; None where it is none."""
     (dx, dy), share, weaker = shift_within(cut, 12)
     least = (0.93, 0.5) if exact else (0.45, 0.27)
-    if share > least[0] and weaker > least[1]:
-        return _Told(_moved_by(region, (dx / cut.factor, dy / cut.factor)), cut, 0.0)
-    share, factor, box = size_within(cut)
-    if share > (0.78 if exact else 0.5) and not 1 / _RESIZED < factor < _RESIZED:
-        return _Told(_resized(region, cut, factor, box), cut, 0.0)
-    return _Told(region, cut, side)
+    if share <= least[0] or weaker <= least[1]:
+        return None
+    moved = _moved_by(region, (dx / cut.factor, dy / cut.factor))
+    same = not printed or is_same_print(before, moved.box, after, moved.after or moved.box)
+    return moved if same else None
 
 
 def _moved_by(region: Region, shift: tuple[float, float]) -> Region:
@@ -122,7 +145,9 @@ def _scores(sides: np.ndarray, same: np.ndarray) -> dict[str, float]:
 # One thing, two regions
 
 
-def _paired(before: np.ndarray, after: np.ndarray, told: list[_Told], mask: np.ndarray, exact: bool) -> list[Region]:
+def _paired(
+    before: np.ndarray, after: np.ndarray, told: list[_Told], mask: np.ndarray, exact: bool, printed: bool
+) -> list[Region]:
     """Regions that show one thing, here before and there after, as one."""
     went = [i for i, one in enumerate(told) if one.side > 0 and one.region.what in ("removed", "replaced", "added")]
     came = [i for i, one in enumerate(told) if one.side < 0 and one.region.what in ("removed", "replaced", "added")]
@@ -132,9 +157,11 @@ def _paired(before: np.ndarray, after: np.ndarray, told: list[_Told], mask: np.n
         (_match(before, after, told[i].region, told[j].region, mask, exact), i, j) for i, j in _alike(told, went, came)
     ]
     for share, i, j in sorted(matches, reverse=True):
+        first, second = told[i].region, told[j].region
         if share > (0.6 if exact else 0.5) and not {i, j} & taken:
+            if printed and not is_same_print(before, first.box, after, second.box):
+                continue
             taken |= {i, j}
-            first, second = told[i].region, told[j].region
             strength = max(first.strength, second.strength)
             area = first.area + second.area
             moved.append(replace(first, what="moved", area=area, strength=strength, after=second.box))

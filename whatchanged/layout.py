@@ -108,11 +108,12 @@ class _Pages:
             return self._by_size(a, b, not by_rows, lambda one, two: self.match(one, two, by_rows, depth, tried))
         lines = [image if by_rows else image.swapaxes(0, 1) for image in (first, second)]
         runs = common_rows(lines[0], lines[1])
-        if depth < _DEPTH or not by_rows:  # letters are set anew a pixel further on, without a person seeing it
+        inner = depth < _DEPTH  # a part of the page, whose content goes elsewhere where a page's is pushed away
+        if inner or not by_rows:  # letters are set anew a pixel further on, without a person seeing it
             runs = [run for run in runs if abs(run[0] - run[1]) != 1 or len(lines[0]) != len(lines[1])]
-        parts = _Parts(runs, lines, self.grounds)
+        parts = _Parts(runs, lines, self.grounds, inner)
         if len(lines[0]) == len(lines[1]) and not parts.worth(_NEW if min(*a[2:]) >= _BLOCK else 1.0):
-            parts = _Parts([run for run in runs if run[0] == run[1]], lines, self.grounds)
+            parts = _Parts([run for run in runs if run[0] == run[1]], lines, self.grounds, inner)
         part = _rows if by_rows else _columns
         for number, (i, j, count) in enumerate(parts.runs):
             if count:
@@ -172,11 +173,11 @@ class _Parts:
     moved : numbers of the runs that moved while all around them stayed.
     """
 
-    def __init__(self, runs: list[Rows], lines: list[np.ndarray], grounds: tuple[int, int]) -> None:
+    def __init__(self, runs: list[Rows], lines: list[np.ndarray], grounds: tuple[int, int], inner: bool) -> None:
         ends = [*((i, j) for i, j, _ in runs), (len(lines[0]), len(lines[1]))]
         self.runs = [(0, 0, 0), *runs]
         self.gaps = [(k - i - n, m - j - n) for (i, j, n), (k, m) in zip(self.runs, ends, strict=True)]
-        self.lines, self.grounds = lines, grounds
+        self.lines, self.grounds, self.inner = lines, grounds, inner
         self.quiet: set[int] = set()
         self.moved: set[int] = set()
         if len(lines[0]) == len(lines[1]) and any(i != j for i, j, _ in runs):
@@ -193,11 +194,10 @@ class _Parts:
             elif self.gaps[number] != (0, 0):
                 break
         start = 0
-        for number, (i, j, _) in enumerate(self.runs):
-            if i != j:
-                continue
+        ends = [number for number, (i, j, _) in enumerate(self.runs) if i == j]
+        for number in [*ends, len(self.runs)] if self.inner else ends:
             between = range(start + 1, number)
-            if between and empty[start] and empty[number - 1] and sum(inks[number:]):
+            if between and empty[start] and empty[number - 1] and (self.inner or sum(inks[number:])):
                 self.moved |= set(between)
                 self.quiet |= {start, number - 1}
             start = number

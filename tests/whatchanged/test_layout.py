@@ -94,6 +94,21 @@ def test_a_line_that_moved_between_others_that_stayed():
     assert layout_of(before, after).added == []
 
 
+@pytest.mark.parametrize("way", [1, -1])
+def test_a_button_that_moved_along_its_row(way):
+    """Nothing stands beside it that is pushed away: it moved, and no ground was removed or added."""
+    pages = [PAGE.copy(), PAGE.copy()]
+    button = np.random.default_rng(3).integers(0, 255, (10, 40, 3), np.uint8)
+    for page, x in zip(pages, (220, 120)[::way], strict=True):
+        page[100:130] = 255
+        page[110:120, x : x + 40] = button
+    layout = layout_of(*pages)
+    ((one, two),) = layout.moved
+    assert two[0] - one[0] == -100 * way
+    assert (one[2], two[2]) == (40, 40)
+    assert (layout.removed, layout.added) == ([], [])
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_common_rows_are_as_many_as_difflib_finds(seed):
     draw = np.random.default_rng(seed)
