@@ -26,6 +26,7 @@ UNLIKE = (
     "the pictures cannot be laid on each other: they show different things, or one thing from too different a view;"
     " the whole picture counts as replaced"
 )
+_EDGE = 3  # pixels from the edge of the frame, where what lay beyond it may have come into view
 _HARDLY = 0.5  # confidence of an alignment below which it is asked whether the pictures show the same thing at all
 
 
@@ -129,8 +130,22 @@ def _by_tolerance(before: np.ndarray, after: np.ndarray, valid: np.ndarray, how:
     threshold = max(threshold, noise.level) / how.sensitivity
     judged = excess if how.one_sided else less_unsteady(excess, edges, threshold)
     mask = hysteresis(judged, threshold)
+    mask = _without_edge(mask) if how.aligns else mask
     changed = int(np.count_nonzero(mask & valid)) / max(1, int(np.count_nonzero(valid)))
     return Measured(1 - changed, np.clip(excess / 255, 0, 1), mask, noise.min_area)
+
+
+def _without_edge(mask: np.ndarray) -> np.ndarray:
+    """A mask, bool (H, W), without pieces that lie along the edge of the frame: after the least move they would be
+    explained by what lies beyond it, which nobody knows.
+    """
+    within = np.s_[_EDGE:-_EDGE, _EDGE:-_EDGE]
+    if min(mask.shape) < 20 * _EDGE or np.count_nonzero(mask) == np.count_nonzero(mask[within]):
+        return mask
+    count, pieces = cv2.connectedComponents(mask.astype(np.uint8))
+    deep = np.zeros(count, bool)
+    deep[np.unique(pieces[within])] = True
+    return mask & deep[pieces]
 
 
 def _usual_area(picture: np.ndarray) -> int:
