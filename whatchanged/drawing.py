@@ -28,14 +28,17 @@ def draw_regions(
     if one is None or two is None:
         one, two = (np.full_like(other, 255) if side is None else side for side, other in ((one, two), (two, one)))
     shown = [two.copy()] if picture == "after" else [one.copy(), two.copy()]
-    thickness = max(2, min(one.shape[:2]) // 160)
+    thickness = max(2, min(one.shape[:2]) // 250)
+    out = thickness + 2  # so far outside of the box, whose content stays free
     color = tuple(int(FOUND[i : i + 2], 16) for i in (1, 3, 5))
     for number, region in enumerate(difference.regions, start=1):
         boxes = [region.box, region.after or region.box]
         for image, (x, y, width, height) in zip(shown, boxes[-len(shown) :], strict=True):
             for paint, stroke in (((255, 255, 255), 2 * thickness), (color, thickness)):  # a white edge sets it off
-                cv2.rectangle(image, (x, y), (x + width, y + height), paint, stroke, cv2.LINE_AA)
-            _label(image, str(number), np.array([x, y]), color, thickness)
+                cv2.rectangle(
+                    image, (x - out, y - out), (x + width + out, y + height + out), paint, stroke, cv2.LINE_AA
+                )
+            _label(image, str(number), np.array([x - 2 * out, y - 2 * out]), color, thickness)
     if picture == "after":
         return shown[0]
     tallest = max(len(image) for image in shown)

@@ -14,9 +14,9 @@ import numpy as np
 from whatchanged import images
 from whatchanged.alignment import Alignment
 from whatchanged.detection import sized
-from whatchanged.layout import cut, layout_of
+from whatchanged.layout import Layout, cut, layout_of
 from whatchanged.pages import Page
-from whatchanged.regions import Difference
+from whatchanged.regions import Difference, Region
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -109,18 +109,19 @@ def stage_of(page: Page, found: Difference, size: str = "pad", pixels: int | Non
         only = layer(alone, alone.shape, [(number, percent(one.box, alone)) for number, one in numbered])
         return Stage(only if after is None else None, only if before is None else None, scaled=_large(alone, most))
     scaled = _large(before, most) or _large(after, most)
-    old = layer(before, before.shape, [(number, percent(one.box, before)) for number, one in numbered])
+    compared, other = sized(before, after, size)
+    layout = layout_of(compared, other) if found.kind == "layout" else Layout()
+    old = layer(before, before.shape, [(number, percent(_marked(one, layout), before)) for number, one in numbered])
     if not numbered and before.shape == after.shape and np.array_equal(before, after):
         return Stage(old, None, scaled=scaled)
     there = [(number, percent(one.after or one.box, after)) for number, one in numbered]
     new = layer(after, before.shape if size == "scale" else after.shape, there)
-    compared, other = sized(before, after, size)
     extent = before.shape if size == "scale" else compared.shape
     highest = max(0.25, float(found.map.max()))
     heat = Layer(_heat(found.map, found.mask, highest, min(most, _HEAT_PIXELS)), extent[1], extent[0], [])
     stage = Stage(old, new, None, heat, highest, scaled=scaled)
     if found.kind == "layout":
-        picture, told = _row_by_row(compared, other)
+        picture, told = _row_by_row(compared, other, layout)
     elif found.alignment is None or found.alignment.is_identity:
         return stage
     else:
@@ -129,7 +130,7 @@ def stage_of(page: Page, found: Difference, size: str = "pad", pixels: int | Non
     if picture is None:
         return stage
     to = np.empty(extent, np.uint8)  # the boxes are in pixels of the before picture as it was given
-    boxes = [(number, percent(one.place or one.box, to)) for number, one in numbered]
+    boxes = [(number, percent(one.place or _marked(one, layout), to)) for number, one in numbered]
     return replace(stage, laid=layer(picture, extent, boxes), told=told)
 
 
@@ -159,12 +160,24 @@ def laid_under(before: np.ndarray, after: np.ndarray, alignment: Alignment) -> t
     return laid, not seen.all()
 
 
-def _row_by_row(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray | None, str]:
-    """The after page with its rows where they were before, and what is to be said of that; None where they are there
-    already, or where most of the before page is gone.
+def _marked(region: Region, layout: Layout) -> Sequence[int]:
+    """Where a region is marked in the before page: what came between others has no size there, and is a line."""
+    x, y, width, height = region.box
+    if region.what != "added" or not any(_holds(rect, region.after or region.box) for _, rect in layout.added):
+        return region.box
+    return (x, y, width, 0) if width >= height else (x, y, 0, height)
+
+
+def _holds(rect: Sequence[int], box: Sequence[int]) -> bool:
+    return all(rect[axis] <= box[axis] <= box[axis] + box[axis + 2] <= rect[axis] + rect[axis + 2] for axis in (0, 1))
+
+
+def _row_by_row(before: np.ndarray, after: np.ndarray, layout: Layout) -> tuple[np.ndarray | None, str]:
+    """The after page with its rows where they were before, and what is to be said of that; None where nothing came or
+    went that pushed them away, or where most of the before page is gone.
     """
-    pieces = layout_of(before, after).pieces
-    if all(one == two for one, two in pieces):
+    pieces = layout.pieces
+    if all(one == two for one, two in pieces) or not (layout.removed or layout.added):
         return None, ""
     laid, gone = np.full_like(before, _NOT_SHOWN), np.ones(before.shape[:2], bool)
     for one, two in pieces:
@@ -173,7 +186,8 @@ def _row_by_row(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray | Non
     if gone.mean() > 0.5:
         return None, ""
     gray = " Gray: what the after page lacks." if gone.any() else ""
-    return laid, f"Rows lie where they were before; what was added is seen side by side.{gray}"
+    line = " A line is where something was added: see it side by side." if layout.added else ""
+    return laid, f"What moved lies where it was before.{line}{gray}"
 
 
 def thumbnail(image: np.ndarray, longest: int = 160) -> np.ndarray:

@@ -64,6 +64,8 @@
     const PLACES = [
       ["", (box, w, h) => [box.left - 3, box.top - 3 - h]],
       ["low", (box, w, h) => [box.left - 3, box.bottom + 3]],
+      ["start", (box, w, h) => [box.left, box.top - 3 - h]],
+      ["low start", (box) => [box.left, box.bottom + 3]],
       ["left", (box, w, h) => [box.right + 3 - w, box.top - 3 - h]],
       ["low left", (box, w, h) => [box.right + 3 - w, box.bottom + 3]],
       ["in", (box) => [box.left + 3, box.top + 3]],
@@ -85,7 +87,8 @@
           const free = size.width && PLACES.find(([, corner]) => {
             const [left, top] = corner(boxes[number], size.width, size.height);
             const here = { left, top, right: left + size.width, bottom: top + size.height };
-            if (here.top < edge.top - 1 || here.left < edge.left - 5 || here.right > edge.right + 5) return false;
+            if (here.top < edge.top - 1 || here.bottom > edge.bottom + 1) return false;
+            if (here.left < edge.left - 1 || here.right > edge.right + 5) return false;
             if (labels.some((other) => covers(here, other))) return false;
             if (boxes.some((box, other) => other !== number && covers(here, box) && !within(here, box))) return false;
             labels.push(here);

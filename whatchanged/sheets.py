@@ -14,7 +14,7 @@ from whatchanged.regions import Difference, Region, rounded_down
 
 KIND_WORDS = {
     "exact": "The same rendering: every pixel counts.",
-    "layout": "A page whose rows moved: every pixel counts, wherever its row lies now.",
+    "layout": "A page of which parts moved: every pixel counts, wherever it lies now.",
     "camera": "Photographs: laid on each other, in one light.",
 }
 
@@ -108,9 +108,9 @@ def verdict(record: dict[str, Any]) -> str:
         happened = Counter(one["what"] for one in found)
         parts = ", ".join(f"{count} {what}" if len(found) > 1 else what for what, count in happened.most_common())
         return f"{regions_in_words(len(found))} {'differs' if len(found) == 1 else 'differ'}: {parts}."
-    if record.get("similarity") == 1:
-        return "No difference."
-    return f"No region differs{' by more than the noise' if record.get('kind') == 'camera' else ''}."
+    if record.get("kind") == "camera":
+        return "No region differs by more than the noise."
+    return "No difference." if record.get("similarity") == 1 else "No region differs."
 
 
 def regions_in_words(regions: int) -> str:
@@ -234,7 +234,7 @@ def _frame(layer: Layer, alt: str, kind: str, heat: Layer | None = None) -> Html
         tag(
             "span",
             tag("b", str(number)),
-            class_=" ".join(["box", *(["low"] if top < 8 else []), *(["left"] if left > 85 else [])]),
+            class_=" ".join(["box", *_label_places(left, top, height)]),
             data_region=number,
             aria_hidden="true",
             style=f"left:{left:.4f}%;top:{top:.4f}%;width:{width:.4f}%;height:{height:.4f}%;{_BOX}",
@@ -249,6 +249,12 @@ def _frame(layer: Layer, alt: str, kind: str, heat: Layer | None = None) -> Html
     shown = tag("img", src=layer.source, alt=alt, style="width:100%")
     scripted = _SCRIPTED if kind == "laid" else {}
     return tag("div", shown, over, *boxes, class_=f"frame {kind}".strip(), style=style, **scripted)
+
+
+def _label_places(left: float, top: float, height: float) -> list[str]:
+    """Where the number of a box, which lies so far in percent, stands: above its left corner, unless it is cut off."""
+    low = [] if top >= 8 else ["low"] if top + height < 92 else ["in"]
+    return low + (["left"] if left > 85 else ["start"] if left < 1 else [])
 
 
 def _legend(stage: Stage) -> Html:

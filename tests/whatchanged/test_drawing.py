@@ -23,11 +23,14 @@ def test_each_box_stands_where_the_region_is_in_that_picture():
     assert (drawn[50:, left:] == 255).all(), "white where the picture after ends"
     painted = (drawn == PAINT).all(axis=2)
     x, y, width, height = found.boxes[0]
-    assert painted[y, x : x + width].mean() > 0.8
-    assert painted[20, left + 30 : left + 40].mean() > 0.8
-    assert painted[y - 10 : y, x : x + 10].mean() > 0.5, "its number stands on its upper left corner"
-    painted[:, x : x + 20] = painted[:, left + 30 : left + 50] = False
-    assert not painted[: y - 4, :left].any()
+    assert painted[y - 4, x : x + width].mean() > 0.8
+    assert painted[16, left + 30 : left + 40].mean() > 0.8
+    assert painted[y - 18 : y - 8, x - 8 : x + 2].mean() > 0.5, "its number stands on its upper left corner"
+    for left_edge, top, side, shown in ((60, 40, 20, 128), (left + 30, 20, 10, 0)):
+        inside = np.s_[top : top + side, left_edge : left_edge + side]
+        assert (drawn[inside] == shown).all(), "what was found stays free"
+    painted[:, x - 8 : x + 20] = painted[:, left + 22 : left + 50] = False
+    assert not painted[: y - 7, :left].any()
 
 
 def test_what_moved_is_boxed_where_it_was_and_where_it_is():
@@ -41,8 +44,8 @@ def test_what_moved_is_boxed_where_it_was_and_where_it_is():
     sides = drawn[:, :200], drawn[:, -200:]
     for side, box, other in zip(sides, (20, 150), (150, 20), strict=True):
         painted = (side == PAINT).all(axis=2)
-        assert painted[60, box : box + 30].mean() > 0.8
-        assert not painted[60, other : other + 30].any()
+        assert painted[64, box : box + 30].mean() > 0.8
+        assert not painted[64, other : other + 30].any()
 
 
 def test_a_page_that_one_file_lacks_is_empty_there():

@@ -186,11 +186,29 @@ def test_rows_that_moved_lie_where_they_were():
         if gray:
             expected[120:140] = 128
         np.testing.assert_array_equal(decoded(stage.laid.source), expected)
-        assert stage.told.startswith("Rows lie where they were before")
+        assert stage.told.startswith("What moved lies where it was before.")
+        assert ("A line is where something was added" in stage.told) != gray
+        (line,) = (one[3] for _, one in stage.before.boxes)
+        assert (line == 0) != gray, "where a row was added, nothing of the before page is framed"
         assert stage.told.endswith("Gray: what the after page lacks.") == gray
         assert [number for number, _ in stage.laid.boxes] == list(range(1, len(found.regions) + 1))
     longer = np.concatenate([before, before[:40] // 2])
     assert stage_of(Page(1, before, longer), detect(before, longer, kind="layout")).laid is None, "nothing moved"
+
+
+def test_a_page_on_which_something_moved_is_shown_as_it_is():
+    """Laid where it was before, a button that moved would seem not to have moved."""
+    before, button = np.full((200, 400, 3), 240, np.uint8), np.full((20, 60, 3), 90, np.uint8)
+    button[4:14, 5:50:4] = 255
+    before[60:150:10, 20:380:3] = 30
+    after = before.copy()
+    for page, x in ((before, 300), (after, 120)):
+        page[20:40, x : x + 60] = button
+    found = detect(before, after, kind="layout")
+    assert [(one.what, one.box, one.after) for one in found.regions] == [
+        ("moved", (300, 20, 60, 20), (120, 20, 60, 20))
+    ]
+    assert stage_of(Page(1, before, after), found).laid is None
 
 
 def test_a_smaller_after_photograph_is_gray_where_it_ends():

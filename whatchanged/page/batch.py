@@ -10,7 +10,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from whatchanged.archives import ArchiveError, unpack
@@ -18,6 +18,7 @@ from whatchanged.embedded import thumbnail
 from whatchanged.files import write_json, write_whole
 from whatchanged.listing import Item, is_packed, listed, lone
 from whatchanged.models.likeness import MAY_MEAN_NOTHING
+from whatchanged.naming import by_rules
 from whatchanged.page.comparing import Models, Seen, Settings, Words, describe, see
 from whatchanged.page.showing import whole_report
 from whatchanged.pairs import Pattern, each, searched
@@ -41,7 +42,13 @@ COLUMNS = (
     "error",
 )
 IN_ORDER = ("", "")
-"""In place of a pattern: the first picture goes with the second, the third with the fourth, sorted by name."""
+"""In place of a pattern: the first picture goes with the second, the third with the fourth, sorted by name; a name that
+says that it is before or after is believed.
+"""
+_WAYS_OUT = {
+    "give such pairs in a CSV file": "compare them under “Two pictures”, or choose “In their order”",
+    "give the pairs in a CSV file": "choose “By a pattern” or “In their order”",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +135,7 @@ def _in_order(folder: Path) -> list[Item]:
     )
     if len(names) < 2:
         raise ValueError("there are not two pictures: put in at least one pair")
-    pairs = zip(names[::2], names[1::2], strict=False)
+    pairs = map(_told_apart, zip(names[::2], names[1::2], strict=False))
     items = [Item("compared", one, tree.file(one), tree.file(two)) for one, two in pairs]
     if len(names) % 2:
         items.append(
@@ -137,8 +144,17 @@ def _in_order(folder: Path) -> list[Item]:
     return [*items, *tree.left_out()]
 
 
+def _told_apart(pair: tuple[str, str]) -> tuple[str, str]:
+    """The two in their order, unless their names say the other one, as x_after.png and x_before.jpg do."""
+    names = [str(PurePosixPath(name).with_suffix("")) for name in pair]
+    folders = {str(parent) for name in names for parent in PurePosixPath(name).parents}
+    return pair[::-1] if by_rules(names, folders).pairs == [(names[1], names[0])] else pair
+
+
 def _own(text: str, folder: Path) -> str:
-    """A sentence without the folder of the server."""
+    """A sentence without the folder of the server, and with the ways out that the page has."""
+    for elsewhere, here in _WAYS_OUT.items():
+        text = text.replace(elsewhere, here)
     return text.replace(f"{folder}/", "").replace(str(folder), "what was put in")
 
 

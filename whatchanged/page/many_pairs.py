@@ -37,7 +37,7 @@ _MOST = 95_000_000  # bytes of an archive that the browser makes of a folder: an
 def many_pairs(models: Models, sessions: Sessions) -> None:
     """Build the tab."""
     files, pairing = _fields(sessions)
-    controls = settings_controls()
+    controls = settings_controls(models.describer is not None)
     start, stop = start_and_stop("Compare all")
     status = status_line("pairs")
     with gr.Row(elem_classes="tight"):

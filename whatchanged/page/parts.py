@@ -27,6 +27,7 @@ KIND_LABELS = {
     "Photographs or scans": "camera",
 }
 SIZE_LABELS = {"All of both": "pad", "What both have at the top left": "crop", "Both at the smaller size": "scale"}
+_OF_WORDS = "; T-BLIP2 shows what the model reads that writes the words"
 _BROWSERS_SHOW = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".avif"}
 _VIEW = f"""const whatchanged = () => {{
 {fragment_script()}
@@ -119,16 +120,16 @@ def has_download(path: Path) -> Any:
     return gr.update(value=str(path), interactive=True)
 
 
-def settings_controls() -> list[Any]:
-    """What `settings_of` takes, in its order."""
+def settings_controls(words: bool) -> list[Any]:
+    """What `settings_of` takes, in its order; `words`: whether there is a model that describes."""
     with gr.Accordion("Settings", open=False, elem_classes="settings"):
         with gr.Row():
             method = gr.Radio(
-                list(CHOICES),
+                [label for label, name in CHOICES.items() if words or name != "words"],
                 value=METHODS["tolerant"],
                 label="How to compare",
                 info="The first finds out what kind of pair it is, and bears what is no change. The others are the"
-                " classic ways; T-BLIP2 shows what the model reads that writes the words.",
+                f" classic ways{_OF_WORDS if words else ''}.",
             )
             kind = gr.Radio(
                 list(KIND_LABELS),
@@ -156,7 +157,8 @@ def settings_controls() -> list[Any]:
                 value=1,
                 step=0.1,
                 label="Sensitivity",
-                info="Above 1 weaker differences count, too; below 1 only stronger ones. Not for T-BLIP2.",
+                info="Above 1 weaker differences count, too; below 1 only stronger ones."
+                f"{' Not for T-BLIP2.' if words else ''}",
             )
             most = gr.Slider(
                 1,

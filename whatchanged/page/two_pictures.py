@@ -49,7 +49,7 @@ def two_pictures(
     with gr.Row(elem_classes="tight"):
         swap = gr.Button("Swap", size="sm", scale=0, min_width=80)
         begin = [gr.Button(f"Try: {name}", size="sm", scale=0, min_width=40) for name in examples]
-    controls = settings_controls()
+    controls = settings_controls(models.describer is not None)
     start, stop = start_and_stop("Compare")
     status = status_line("pair")
     words = gr.HTML("", elem_id="pair-words", elem_classes="words-line")
@@ -79,10 +79,10 @@ def two_pictures(
         yield {
             status: status_html(f"{showing.summary(seen, how)} {took}"),
             view: showing.view(seen, how),
-            words: _said("…"),
+            words: _said("…") if models.describer is not None else "",
         }
         told = comparing.describe(seen, how, models)
-        yield {words: _shown(told)}
+        yield {words: _shown(told) if models.describer is not None else ""}
         files = showing.written(first, second, seen, told, how, sessions.folder(session_of(request)))
         yield dict(zip(buttons, map(has_download, files), strict=True))
 

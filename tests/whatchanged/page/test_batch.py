@@ -77,6 +77,30 @@ def names_of(items):
     return [tuple(file and file.path.name for file in (item.before, item.after)) for item in items]
 
 
+def test_in_order_a_name_that_says_after_is_after(tmp_path):
+    for name in ("01_after.png", "01_before.png", "2/after.jpg", "2/before.png", "x.png", "x_2.png"):
+        plain(tmp_path / "in" / name)
+    ordered = batch.found_in(tmp_path / "in", batch.IN_ORDER)
+    assert names_of(ordered) == [
+        ("01_before.png", "01_after.png"),
+        ("before.png", "after.jpg"),
+        ("x.png", "x_2.png"),
+    ]
+
+
+def test_the_ways_out_are_those_of_the_page(tmp_path):
+    for name in ("a_before.png", "a_after.jpg", "b.png", "b_2.png", "b_1.png", "c_1.png", "c_2.png"):
+        plain(tmp_path / "in" / name)
+    rows = batch.batch(batch.found_in(tmp_path / "in", None), tmp_path / "in", Settings(), Models(), tmp_path / "pages")
+    why = {row.record["name"]: row.entry.reason for row in rows}
+    assert why["a_before.png"] == (
+        "there is no a_after.png; a_after.jpg ends otherwise: compare them under “Two pictures”, or choose"
+        " “In their order”"
+    )
+    assert "choose “By a pattern” or “In their order”" in why["b.png"]
+    assert "CSV" not in "".join(why.values())
+
+
 def test_pairs_by_name_by_pattern_and_in_order(tmp_path):
     for name in ("x9.png", "x10.png", "x11.png", "y_temp.png", "y_test.png"):
         plain(tmp_path / "in" / name)
