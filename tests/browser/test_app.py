@@ -69,6 +69,7 @@ def test_a_pair_is_dragged_in_compared_and_described(browser, app, trained, pair
     found, words = detect(before, after), Describer(trained[0])(before, after)
     assert len(found.regions) == 2
     told(page, "2 regions differ: ")
+    expect(page.locator("#pair-status")).to_be_in_viewport()  # before a click below it takes the page there
     line = page.locator("#pair-words")
     expect(line).to_contain_text("This pair is unlike the pictures that the model learned from")
     hidden = line.get_by_text(f"{words}.", exact=True)
@@ -81,7 +82,6 @@ def test_a_pair_is_dragged_in_compared_and_described(browser, app, trained, pair
         expect(row).to_contain_text(f"{number} · {one.what}")
         expect(row).to_contain_text("x {}, y {}, {} × {}".format(*one.box))
         expect(row).to_contain_text("after: x {}, y {}, {} × {}".format(*one.after))
-    expect(page.locator("#pair-status")).to_be_in_viewport()
     boxed = read_image(downloaded(page, "Download the picture"))
     np.testing.assert_array_equal(boxed, draw_regions(before, after, found))
     assert json.loads(downloaded(page, "Download JSON").read_text()) == found.summary() | {
