@@ -18,6 +18,9 @@ from whatchanged.subpixel import without_shifts
 SHIFTED = "faint, along edges: they were drawn a fraction of a pixel off"
 FAINT = "faint: what differs is weaker than the sensitivity asks for"
 SMALL = "small: what differs has fewer pixels than a region is to have"
+_ALL_OVER = 0.5  # of a page: a region that is so large says little
+_RARE, _BEYOND = 99.9, 1.25  # percent of the changed pixels, and times what they differ by: what stands out is beyond
+_DOT, _FEW = 6, 3  # pixels that stand out as one thing, and things that may
 _WEAK = 8.0  # gray levels that half the sensitivity no longer reports
 
 
@@ -53,7 +56,9 @@ def compare_rendered(
     strength = apart.astype(np.float32) / 255
     merge = max(6, min(24, min(mask.shape) // 60)) if how.merge is None else how.merge
     found = regions(mask, strength, merge=merge, min_area=how.min_area or 1, pad=how.pad)
-    found = [_placed(region, layout) for region in what_happened(before, laid, found, mask)]
+    out, beyond = _standing_out(apart, mask, strength, found, merge)
+    told = what_happened(before, laid, found, mask) + (what_happened(before, laid, out, beyond) if out else [])
+    found = [_placed(region, layout) for region in told]
     alone = [one for one in _one_sided(before, after, layout) if area is None or _is_compared(one, area)]
     for region in alone:
         if region.what != "added":
@@ -71,6 +76,19 @@ def compare_rendered(
     return Difference(
         how.method, similarity, first, strength, mask, note=note, kind="exact", compared=compared, pixels=pixels
     )
+
+
+def _standing_out(
+    apart: np.ndarray, mask: np.ndarray, strength: np.ndarray, found: list[Region], merge: int
+) -> tuple[list[Region], np.ndarray]:
+    """Where a page was drawn anew all over, the few places that differ far more than the rest, as a name on a map that
+    is spelled otherwise: regions of their own, and their pixels.
+    """
+    if not any(region.width * region.height >= _ALL_OVER * mask.size for region in found):
+        return [], mask
+    beyond = apart > _BEYOND * np.percentile(apart[mask], _RARE)
+    out = regions(beyond, strength, merge=merge, min_area=_DOT) if beyond.any() else []
+    return (out, beyond) if len(out) <= _FEW else ([], mask)
 
 
 def _is_compared(region: Region, area: np.ndarray) -> bool:

@@ -65,3 +65,22 @@ def test_a_window_opened_over_a_screen():
     after = before.copy()
     after[90:390, 110:550] = other
     covers(before, after, (110, 90, 440, 300), least=0.9)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("dots", [0, 1, 2])
+def test_what_stands_out_of_a_page_in_another_tint(seed, dots):
+    """A whole page drawn anew is one region, and a dot that differs far more is one of its own."""
+    rng = np.random.default_rng(seed)
+    before = page(seed)
+    after = (before * rng.uniform(0.75, 0.95, 3)).astype(np.uint8)
+    places = [(130, 90), (420, 310)][:dots]
+    for x, y in places:
+        after[y : y + 4, x : x + 4] = 0 if after[y, x].mean() > 100 else 255
+    found = detect(before, after).regions
+    small = [one for one in found if one.width * one.height < 0.5 * before.shape[0] * before.shape[1]]
+    assert len(found) - len(small) == 1
+    assert len(small) == dots
+    for one, (x, y) in zip(sorted(small, key=lambda region: region.x), places, strict=True):
+        assert (x <= one.x, y <= one.y, one.x + one.width <= x + 4, one.y + one.height <= y + 4) == (True,) * 4
+        assert one.area >= 6
