@@ -34,6 +34,30 @@
       all("button[data-view]").forEach((button) => press(button, button.dataset.view === name));
       turn("before");
       play(name === "blink" && !still.matches);
+      panes();
+    }
+
+    // Enlarged and side by side each picture is a pane of its own, and the other one follows the one that is scrolled.
+    let leading = null;
+    const figures = all("figure");
+    function panes() {
+      const apart = root.dataset.view === "side" && root.dataset.zoom !== "fit";
+      figures.forEach((figure) => { apart ? figure.setAttribute("tabindex", "0") : figure.removeAttribute("tabindex"); });
+    }
+    figures.forEach((figure) => {
+      ["pointerenter", "pointerdown", "focusin"].forEach((event) => figure.addEventListener(event, () => { leading = figure; }));
+      figure.addEventListener("scroll", () => {
+        if (figure !== leading) return;
+        const others = figures.filter((other) => other !== figure && other.parentElement === figure.parentElement);
+        others.forEach((other) => other.scrollTo(figure.scrollLeft, figure.scrollTop));
+      });
+    });
+
+    function center(box) {
+      const pane = box.closest("figure");
+      const [here, place] = [box, pane].map((each) => each.getBoundingClientRect());
+      pane.scrollLeft += here.left + here.width / 2 - place.left - place.width / 2;
+      pane.scrollTop += here.top + here.height / 2 - place.top - place.height / 2;
     }
 
     function slide(percent) {
@@ -111,8 +135,10 @@
       region.setAttribute("aria-current", "true");
       const marked = [...sheet.querySelectorAll(".box")].filter((box) => box.dataset.region === region.dataset.region);
       marked.forEach((box) => box.classList.add("chosen"));
-      const shown = marked.find((box) => box.offsetParent);
-      const target = shown || sheet.querySelector(".stage");
+      const shown = marked.filter((box) => box.offsetParent);
+      leading = null;  // each pane shows its own place of what moved
+      shown.forEach(center);
+      const target = shown[0] || sheet.querySelector(".stage");
       target.scrollIntoView({ block: "center", inline: "center", behavior: still.matches ? "auto" : "smooth" });
       const words = [...region.querySelectorAll(".words > *")].map((part) => part.textContent.split(" \u00b7 ").pop());
       say(`Region ${chosen + 1} of ${regions.length}: ` + words.join(", "));
@@ -133,6 +159,7 @@
     one("select.zoom").addEventListener("change", (event) => {
       root.dataset.zoom = event.target.value;
       root.style.setProperty("--zoom", event.target.value);
+      panes();
     });
     if (one("select.page")) one("select.page").addEventListener("change", (event) => open(Number(event.target.value)));
     const help = one("dialog");
@@ -172,7 +199,7 @@
       const at = event.target;
       if (at.matches("select, textarea, input:not(.slider)")) return;
       const arrow = event.key.startsWith("Arrow");
-      if (arrow && (at.matches(".slider") || (at.matches(".stage") && at.scrollWidth > at.clientWidth))) return;
+      if (arrow && (at.matches(".slider") || (at.matches(".stage, figure") && at.scrollWidth > at.clientWidth))) return;
       const turns = event.key === " " && root.dataset.view === "blink" && !at.matches("button, a, input");
       const doing = turns ? () => { play(false); other(); } : doings[event.key];
       if (!doing) return;

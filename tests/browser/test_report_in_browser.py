@@ -216,6 +216,27 @@ def test_labels_cover_no_box_and_boxes_lie_on_the_picture(browser, reports, size
     assert fits(page)
 
 
+def test_enlarged_each_picture_is_a_pane_and_both_show_the_region(browser, reports):
+    page = opened(browser, (reports / "exact.html").as_uri())
+    page.get_by_label("Size").select_option("400 %")
+    for number in (0, -1):
+        page.locator(".region").nth(number).click()
+        for side in (".before", ".after"):
+            expect(page.locator(f"{side} .box.chosen")).to_be_in_viewport()
+    places = "[...document.querySelectorAll('figure')].map(one => [one.scrollLeft, one.scrollTop])"
+    page.locator("figure.after").hover()
+    page.mouse.wheel(-150, -100)
+    page.wait_for_function(f"(([one, two]) => String(one) === String(two))({places})")
+    page.locator("figure.before").hover()
+    page.mouse.wheel(90, 60)
+    page.wait_for_function(f"(([one, two]) => String(one) === String(two))({places})")
+    assert page.evaluate(places)[0] != [0, 0]
+    assert fits(page)
+    assert violations(page) == []
+    page.get_by_role("button", name="Slider", exact=True).click()
+    assert page.locator("figure[tabindex]").count() == 0
+
+
 def test_light_or_dark_is_remembered(browser, reports):
     page = opened(browser, (reports / "exact.html").as_uri(), color_scheme="light")
     ground = "getComputedStyle(document.body).backgroundColor"
