@@ -56,7 +56,7 @@ def compare_rendered(
     strength = apart.astype(np.float32) / 255
     merge = max(6, min(24, min(mask.shape) // 60)) if how.merge is None else how.merge
     found = regions(mask, strength, merge=merge, min_area=how.min_area or 1, pad=how.pad)
-    out, beyond = _standing_out(apart, mask, strength, found, merge)
+    out, beyond = _standing_out(apart, mask, strength, found, merge, how)
     told = what_happened(before, laid, found, mask) + (what_happened(before, laid, out, beyond) if out else [])
     found = [_placed(region, layout) for region in told]
     alone = [one for one in _one_sided(before, after, layout) if area is None or _is_compared(one, area)]
@@ -79,15 +79,16 @@ def compare_rendered(
 
 
 def _standing_out(
-    apart: np.ndarray, mask: np.ndarray, strength: np.ndarray, found: list[Region], merge: int
+    apart: np.ndarray, mask: np.ndarray, strength: np.ndarray, found: list[Region], merge: int, how: Options
 ) -> tuple[list[Region], np.ndarray]:
     """Where a page was drawn anew all over, the few places that differ far more than the rest, as a name on a map that
     is spelled otherwise: regions of their own, and their pixels.
     """
     if not any(region.width * region.height >= _ALL_OVER * mask.size for region in found):
         return [], mask
-    beyond = apart > _BEYOND * np.percentile(apart[mask], _RARE)
-    out = regions(beyond, strength, merge=merge, min_area=_DOT) if beyond.any() else []
+    beyond = mask & (apart > _BEYOND * np.percentile(apart[mask], _RARE))
+    least = max(_DOT, how.min_area or 1)
+    out = regions(beyond, strength, merge=merge, min_area=least, pad=how.pad) if beyond.any() else []
     return (out, beyond) if len(out) <= _FEW else ([], mask)
 
 

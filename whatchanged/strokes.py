@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from whatchanged.evidence import Cut, disk
+from whatchanged.images import shrink
 from whatchanged.options import Box
 
 SHARP = 288  # pixels along the longer side of a region, where single strokes are looked for
@@ -28,9 +29,7 @@ _ALIKE = 0.5  # least overlap (IoU) of the boxes of a letter before and after
 
 def is_print(picture: np.ndarray) -> bool:
     """Whether a picture, uint8 (H, W, 3), shows print: light paper, and on it strokes that are dark and thin."""
-    factor = _LONGEST / max(picture.shape)
-    small = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA) if factor < 1 else picture
-    gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    gray = cv2.cvtColor(shrink(picture, _LONGEST), cv2.COLOR_RGB2GRAY)
     paper = cv2.morphologyEx(gray, cv2.MORPH_CLOSE, np.ones((_GAP, _GAP), np.uint8))
     under = cv2.subtract(paper, gray)
     ink = (under > _PLAIN) & (under > _INK * paper)
@@ -66,7 +65,7 @@ def what_in_print(cut: Cut) -> str | None:
     first, second = ((one & touched).astype(np.uint8) for one in (before, after))
     if first.any() and second.any() and _is_one_letter(first, second):
         return "replaced"
-    return "added" if gained else "removed"
+    return "added" if gained > lost else "removed"
 
 
 def is_same_print(before: np.ndarray, box: Box, after: np.ndarray, there: Box) -> bool:

@@ -84,3 +84,11 @@ def test_what_stands_out_of_a_page_in_another_tint(seed, dots):
     for one, (x, y) in zip(sorted(small, key=lambda region: region.x), places, strict=True):
         assert (x <= one.x, y <= one.y, one.x + one.width <= x + 4, one.y + one.height <= y + 4) == (True,) * 4
         assert one.area >= 6
+
+
+def test_what_stands_out_is_as_large_as_was_asked():
+    before = page(1)
+    after = (before * 0.85).astype(np.uint8)
+    after[90:94, 130:134] = 0
+    assert len(detect(before, after).regions) == 2
+    assert len(detect(before, after, min_area=50).regions) == 1
