@@ -14,19 +14,20 @@ from helpers.plotting.base import SERIES
 from whatchanged.drawing import FOUND
 
 
-def table_heat(values: Any, *, title: str, label: str) -> Figure:
+def table_heat(values: Any, *, title: str, label: str, x: str = "method") -> Figure:
     """A table of numbers from 0 to 1 whose cells are colored by their value.
 
     Parameters
     ----------
     values : pandas DataFrame.
+    label, x : what the colors say, and the columns.
     """
     import seaborn
 
     figure, axis = plt.subplots(figsize=(7.5, 0.36 * len(values) + 1.0), layout="constrained")
     seaborn.heatmap(values, annot=True, fmt=".2f", vmin=0, vmax=1, cmap="cividis", ax=axis, cbar_kws={"label": label})
     axis.set_title(title, fontsize=11)
-    axis.set(xlabel="method", ylabel="")
+    axis.set(xlabel=x, ylabel="")
     axis.tick_params(axis="y", rotation=0)
     return figure
 

@@ -17,6 +17,19 @@ if TYPE_CHECKING:
     from transformers import Blip2ForConditionalGeneration, Blip2Processor
 
 
+def named_blip2(name: str) -> str:
+    """The same, if it names a BLIP-2, in a folder or on the hub, by its configuration alone; else ValueError."""
+    from transformers import AutoConfig
+
+    try:
+        kind = AutoConfig.from_pretrained(user_path(name)).model_type
+    except (OSError, ValueError):
+        kind = "folder or name without a configuration that could be read"
+    if kind != "blip-2":
+        raise ValueError(f"it is a {kind}; give a folder or the hub's name of a BLIP-2")
+    return name
+
+
 def load_blip2(name: str, dtype: torch.dtype | None = None) -> tuple[Blip2ForConditionalGeneration, Blip2Processor]:
     """A BLIP-2 checkpoint in Hugging Face format and its processor, from a folder or, by its name, from the hub.
 

@@ -1,0 +1,191 @@
+"""Where notebook 05's pairs come from: drawn by the course, with a truth that is known, or a published data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from helpers import evaluation, runtime, scenes
+from helpers.captioned import CaptionedPairs
+from helpers.nuisances import Nuisance
+from helpers.sentences import change_tuples
+from helpers.things import KINDS, Pair
+from whatchanged.models.caption_loss import flipped
+from whatchanged.models.prepared import PreparedPairs
+
+_FIRST = {"train": 0, "validation": 100_000, "test": 200_000}  # of a part's scenes, so that no part shares one
+Claims = set[tuple[str, str, str]]
+
+
+@dataclass(frozen=True)
+class GeneratedWorld:
+    """Scenes that are drawn: what changed in each is known, and its captions have a grammar.
+
+    Attributes
+    ----------
+    seed : of all scenes.
+    counts : "train", "validation" and "test" -> how many pairs.
+    shares : the same -> the shares of pairs with no, one, two ... changes, which add up to 1.
+    hand : the strongest nuisance.
+    alike : of the training pairs with two changes the share in which things are added, removed or moved only.
+    """
+
+    seed: int
+    counts: Mapping[str, int]
+    shares: Mapping[str, Sequence[float]]
+    hand: Nuisance
+    alike: float = 0.35
+
+    join = " and "  # stands between the sentences of a caption, and nowhere else
+    augment = staticmethod(flipped)  # no caption tells above from below
+
+    def told(self) -> list[str]:
+        """How many pairs there are, as a line."""
+        return [str(dict(self.counts))]
+
+    def scene(self, part: str, index: int) -> Pair:
+        """A pair of a part, with its truth."""
+        index += _FIRST[part]
+        rng = np.random.default_rng([self.seed, index])
+        changes = int(rng.choice(len(self.shares[part]), p=self.shares[part]))
+        alike = part == "train" and changes == 2 and rng.random() < self.alike
+        kinds = ("added", "removed", "moved") if alike else KINDS
+        return scenes.scene_pair(self.seed, index, changes=(changes, changes), kinds=kinds, nuisance=self.hand)
+
+    def read(self, part: str, index: int) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+        """Both pictures of a pair, uint8 (H, W, 3), and its captions."""
+        pair = self.scene(part, index)
+        return pair.before, pair.after, pair.captions
+
+    def boxes(self, index: int) -> np.ndarray:
+        """The true boxes of a test pair, (n, 4): x, y, width, height."""
+        return self.scene("test", index).boxes
+
+    def vocabulary(self, pairs: int = 1500) -> list[str]:
+        """Captions that hold all words of this world, of so many training pairs."""
+        return [one for index in range(pairs) for one in self.scene("train", index).captions]
+
+    def prepared(self, part: str, model: Any, place: Path) -> PreparedPairs:
+        """The pairs of a part, ready for a model, in memory; training pairs draw one of their captions."""
+
+        def read(index: int) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+            return self.read(part, index)
+
+        return PreparedPairs.in_memory(self.counts[part], read, model.prepare, draw=part == "train")
+
+    def found_by(self, find: Callable[[np.ndarray, np.ndarray], Sequence[Any]], pairs: int = 200) -> dict[str, float]:
+        """How good clusters are on test pairs, by name of the measure.
+
+        Parameters
+        ----------
+        find : before, after -> clusters, each with `area`, `density` and `box`.
+        """
+        drawn = [self.scene("test", index) for index in range(pairs)]
+        found = [find(one.before, one.after) for one in drawn]
+        boxes = [one.boxes for one in drawn]
+        quality = evaluation.score_clusters(list(zip(found, boxes, strict=True)), drawn[0].before.shape[:2])
+        silent = [not one for one, own in zip(found, drawn, strict=True) if not own.changes]
+        told = {"pixels of a cluster": quality.size, "share of its box that it fills": quality.density}
+        told |= {"coverage": quality.coverage, "IoU": quality.iou, "false clusters a pair": quality.false}
+        return told | {"pairs without a change that have no cluster": float(np.mean(silent)) if silent else np.nan}
+
+    def claims(self, captions: Iterable[str]) -> list[Claims]:
+        """What each caption says, exactly."""
+        return [change_tuples(caption) for caption in captions]
+
+    def right(self, said: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
+        """Whether each caption says what changed, all of it and nothing else: bool array (n,)."""
+        pairs = zip(self.claims(said), self.claims(own[0] for own in references), strict=True)
+        return np.array([one == other for one, other in pairs])
+
+    def exact_scores(self, said: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+        """F1 of the claims of all captions, and the share of those that know whether anything changed."""
+        pairs = list(zip(self.claims(said), self.claims(own[0] for own in references), strict=True))
+        known = np.mean([bool(one) == bool(other) for one, other in pairs])
+        return {"tuple F1": evaluation.score_sets(pairs).f1, "no change": float(known)}
+
+    def exact_intervals(self, said: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Any]:
+        """The F1 with its 95 % interval, test pairs drawn again."""
+        pairs = list(zip(self.claims(said), self.claims(own[0] for own in references), strict=True))
+
+        def f1(drawn: Iterable[int]) -> float:
+            return evaluation.score_sets([pairs[one] for one in drawn]).f1
+
+        return {"tuple F1": evaluation.resampled_interval(f1, len(pairs))}
+
+    def check(self, name: str, value: float | None, **bounds: float) -> None:
+        """`runtime.check`: the bounds were set for these pairs."""
+        runtime.check(name, np.nan if value is None else value, **bounds)
+
+
+@dataclass(frozen=True)
+class PublishedWorld:
+    """Pairs of a published data set, with sentences that people wrote: what changed is not known beyond these.
+
+    Attributes
+    ----------
+    parts : "train", "validation" and "test" -> their pairs.
+    most : some of these -> take so many pairs at most; None takes all.
+    """
+
+    parts: Mapping[str, CaptionedPairs]
+    most: Mapping[str, int | None]
+
+    join = None  # no word is sure to stand between two sentences
+    augment = None  # a sentence may tell above from below
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many pairs a part has."""
+        return {part: min(len(own), self.most.get(part) or len(own)) for part, own in self.parts.items()}
+
+    def told(self) -> list[str]:
+        """A line for each part of which pairs were left out, with one reason; then how many pairs there are."""
+        own = {part: pairs.skipped for part, pairs in self.parts.items() if pairs.skipped}
+        return [*(f"{part}: {len(one)} left out, as {one[0]}" for part, one in own.items()), str(self.counts)]
+
+    def read(self, part: str, index: int) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+        """Both pictures of a pair, uint8 (H, W, 3), and its captions."""
+        pair = self.parts[part][index]
+        return (*pair.read(), pair.captions)
+
+    def boxes(self, index: int) -> np.ndarray:
+        """None are known: int array (0, 4)."""
+        return np.zeros((0, 4), int)
+
+    def vocabulary(self) -> list[str]:
+        """All captions of the training pairs."""
+        return [one for pair in self.parts["train"] for one in pair.captions]
+
+    def prepared(self, part: str, model: Any, place: Path) -> PreparedPairs:
+        """The pairs of a part, ready for a model, in files in a folder that the next run finds."""
+        own = self.parts[part][: self.counts[part]]
+        return PreparedPairs.on_disk(place / part, own, model, draw=part == "train")
+
+    def found_by(self, find: Callable[[np.ndarray, np.ndarray], Sequence[Any]]) -> dict[str, float]:
+        """Nothing: where the changes are is not known."""
+        return {}
+
+    def claims(self, captions: Iterable[str]) -> list[Claims]:
+        """Nothing of each: free sentences have no grammar to read them by."""
+        return [set() for _ in captions]
+
+    def right(self, said: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
+        """Whether each caption is one of its references: bool array (n,)."""
+        return np.array([one in own for one, own in zip(said, references, strict=True)])
+
+    def exact_scores(self, said: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+        """Nothing, as `claims`."""
+        return {}
+
+    def exact_intervals(self, said: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Any]:
+        """Nothing, as `claims`."""
+        return {}
+
+    def check(self, name: str, value: float | None, **bounds: float) -> None:
+        """Nothing is held to a bound that was set for other pairs; a line says so."""
+        print(f"{name}: not held to a bound, which was set for generated pairs")
