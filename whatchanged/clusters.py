@@ -74,7 +74,7 @@ def clusters_of(
 
 
 def difference_mask(values: np.ndarray, *, threshold_percentile: float = 98.5) -> np.ndarray:
-    """Which pixels differ: bool array (H, W); specks removed, gaps closed, holes filled.
+    """Which pixels differ: bool array (H, W); specks removed, holes filled.
 
     The threshold is Otsu's [1]_, which splits the values into two groups. Where nothing stands out it splits the noise;
     where more than a quarter of the picture would differ, the threshold is the percentile instead.
@@ -100,8 +100,7 @@ def difference_mask(values: np.ndarray, *, threshold_percentile: float = 98.5) -
     mask = gray > cv2.threshold(gray, 0, 255, cv2.THRESH_OTSU)[0]
     if mask.mean() > MOST:
         mask = values > np.percentile(values, threshold_percentile)
-    for operation, side in ((cv2.MORPH_OPEN, 3), (cv2.MORPH_CLOSE, 5)):
-        mask = cv2.morphologyEx(mask.astype(np.uint8), operation, np.ones((side, side), np.uint8))
+    mask = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     return ndimage.binary_fill_holes(mask)
 
 

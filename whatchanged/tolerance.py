@@ -7,12 +7,16 @@ from functools import reduce
 import cv2
 import numpy as np
 
-from whatchanged.alignment import align, inside
+from whatchanged.alignment import inside
 from whatchanged.images import same_size
 from whatchanged.light import normalize_illumination
 from whatchanged.noise import pixel_noise
+from whatchanged.realignment import align_unchanged
 
 _LIKELY, _CERTAIN = 0.3, 0.9  # of the threshold: where a change begins to be likely, and where it is certain
+_OUTSTANDING = 24  # gray levels by which a thing stands out from the ground
+_GAP = 13  # pixels: what is torn by less, on one thing, is one change
+_GROUND = 24, 15  # pixels of the smaller side at which the ground is looked for, and of the window whose median it is
 
 
 def tolerant_difference(
@@ -49,11 +53,41 @@ def tolerant_difference(
     return cv2.blur(excess, (3, 3)).reshape(excess.shape), max(floor, noise_factor * noise)
 
 
+def slope_tolerant_difference(
+    before: np.ndarray, after: np.ndarray, *, shift: float = 0.5, floor: float = 16.0, noise_factor: float = 6.0
+) -> tuple[np.ndarray, float]:
+    """How much more each pixel differs than a small shift of the picture could make it.
+
+    Where a picture lies `shift` pixels off, a value changes by at most about `shift` times the slope there; the steeper
+    slope of the two pictures counts, and only what goes beyond. Unlike `tolerant_difference`, which passes over
+    whatever is as thin as its tolerance, it sees the corners of a square that was a disk, and asks for pictures that
+    lie on each other to `shift` pixels.
+
+    Parameters
+    ----------
+    before, after : uint8 arrays (H, W, 3) or (H, W) of the same size, aligned, in the same light.
+    shift : how far, in pixels, the pictures may lie off.
+    floor, noise_factor : as in `tolerant_difference`.
+
+    Returns
+    -------
+    excess : float32 array (H, W), gray levels beyond what the shift explains; symmetric in the two images.
+    threshold : what an excess must exceed to be a change: the noise of this pair, or the floor.
+    """
+    before, after = same_size(before, after)
+    noise = pixel_noise(before, after)
+    a, b = (_denoise(image, noise).astype(np.float32) for image in (before, after))
+    excess = np.maximum(np.abs(a - b) - shift * np.maximum(_slope(a), _slope(b)), 0)
+    excess = excess.reshape(*before.shape[:2], -1).max(axis=2)
+    return cv2.blur(excess, (3, 3)).reshape(excess.shape), max(floor, noise_factor * noise)
+
+
 def change_map(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How surely each pixel shows a change, after alignment and in one light: for finding clusters of changed pixels.
 
-    The excess of `tolerant_difference` is cut off where it is sure. So a faint change stands beside a strong one as
-    high, and one threshold for the whole map, as Otsu's, parts changes from noise rather than strong ones from faint.
+    The excess of `slope_tolerant_difference` is cut off where it is sure. So a faint change stands beside a strong one
+    as high, and one threshold for the whole map, as Otsu's, parts changes from noise rather than strong ones from
+    faint. And what is torn on one thing is joined: gaps are closed, but not where the pictures show bare ground.
 
     Parameters
     ----------
@@ -64,11 +98,48 @@ def change_map(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.nd
     before, after : uint8 arrays (H, W, 3): aligned, in the same light.
     certainty : float32 array (H, W), from 0 (noise, or not in both pictures) to 1 (a change).
     """
-    found = align(before, after, "euclidean")
+    found = align_unchanged(before, after)
     before, after = normalize_illumination(before, found.warp(after), found.valid, grid=32)
-    excess, threshold = tolerant_difference(before, after)
+    excess, threshold = slope_tolerant_difference(before, after)
     certainty = np.clip((excess / threshold - _LIKELY) / (_CERTAIN - _LIKELY), 0, 1)
-    return before, after, np.where(inside(found.valid), certainty, 0).astype(np.float32)
+    certainty = np.where(inside(found.valid), certainty, 0).astype(np.float32)
+    return before, after, np.where(things(before) | things(after), _closed(certainty), certainty)
+
+
+def things(image: np.ndarray) -> np.ndarray:
+    """Which pixels stand out from the ground, the median of a window as wide as most of the picture.
+
+    Parameters
+    ----------
+    image : uint8 array (H, W, 3).
+
+    Returns
+    -------
+    bool array (H, W) : less a border of one pixel around each thing, so that things that touch stay apart.
+    """
+    (height, width), (side, window) = image.shape[:2], _GROUND
+    scale = side / min(height, width)
+    small = (max(1, round(width * scale)), max(1, round(height * scale)))
+    shrunk = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+    around = window // 2
+    framed = cv2.copyMakeBorder(shrunk, around, around, around, around, cv2.BORDER_REFLECT)
+    ground = cv2.medianBlur(framed, window)[around:-around, around:-around]
+    ground = cv2.resize(ground, (width, height), interpolation=cv2.INTER_LINEAR)
+    standing = cv2.absdiff(_denoise(image, 1.0), ground).reshape(height, width, -1).max(axis=2) > _OUTSTANDING
+    return cv2.erode(standing.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
+
+
+def _closed(certainty: np.ndarray) -> np.ndarray:
+    """A map of certainty without specks, its gaps closed; nowhere less than it was."""
+    gap = np.ones((_GAP, _GAP), np.uint8)
+    opened = cv2.morphologyEx(certainty, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    return np.maximum(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, gap), certainty)
+
+
+def _slope(image: np.ndarray) -> np.ndarray:
+    """How much a float32 image changes from one pixel to the next where it changes most, in each channel."""
+    across, down = (cv2.Sobel(image, cv2.CV_32F, x, 1 - x, ksize=3, scale=1 / 8) for x in (1, 0))
+    return np.hypot(across, down)
 
 
 def _outside(image: np.ndarray, other: np.ndarray, tolerance: int) -> np.ndarray:
