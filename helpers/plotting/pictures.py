@@ -23,7 +23,7 @@ def images(
 
     Parameters
     ----------
-    pictures : uint8 arrays (H, W, 3), or float arrays (H, W) drawn as heat maps.
+    pictures : uint8 arrays (H, W, 3), or float arrays (H, W) drawn as heat maps, up to 4 x 4 with their values.
     titles : one for each.
     columns : pictures in a row.
     width : of the figure, inches.
@@ -40,6 +40,9 @@ def images(
     for axis, picture, title in zip(axes.flat, pictures, titles, strict=False):
         _picture(axis, picture, heat)
         axis.set_title(title, fontsize=10)
+        for (row, column), value in np.ndenumerate(picture) if picture.size <= 16 else ():
+            ground = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.7}
+            axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, bbox=ground)
     return figure
 
 
@@ -137,7 +140,9 @@ def captioned_pairs(rows: Sequence[dict[str, Any]], *, columns: int = 2, width: 
     """
     lines = -(-len(rows) // columns)
     texts = ["\n".join(textwrap.fill(line, 60) for line in row["text"].split("\n")) for row in rows]
-    above = 0.3 + 0.17 * max(text.count("\n") + 1 for text in texts)
+    most = max(text.count("\n") for text in texts)
+    texts = [text + "\n" * (most - text.count("\n")) for text in texts]  # so that all pictures are as high
+    above = 0.3 + 0.17 * (most + 1)
     figure = plt.figure(figsize=(width, lines * (width / columns / 2 + above)), layout="constrained")
     for part, row, text in zip(figure.subfigures(lines, columns, squeeze=False).flat, rows, texts, strict=False):
         for axis, side in zip(part.subplots(1, 2), ("before", "after"), strict=True):

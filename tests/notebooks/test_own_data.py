@@ -192,12 +192,20 @@ def test_t_blip2_on_pairs_of_ones_own(tmp_path):
         (folder / f"{part}.json").write_text(json.dumps(records))
     given = ["-p", "DATA_DIR", str(folder), "-p", "EPOCHS", "1", "-p", "ABLATION_EPOCHS", "0"]
     said = []
-    for more in ([], ["-p", "MODE", "test"]):
-        process = run_offline(ROOT / "notebooks" / "05_t_blip2.ipynb", tmp_path, *given, *more)
-        assert process.returncode == 0, process.stdout + process.stderr
-        measured = json.loads((tmp_path / "05_t_blip2" / "results.json").read_text())
-        said.append(measured["scores"]["T-BLIP2"])
-        assert measured["pairs"] == 8
+
+    def measured():
+        found = json.loads((tmp_path / "05_t_blip2" / "results.json").read_text())
+        assert found["pairs"] == 8
+        return found["scores"]["T-BLIP2"]
+
+    process = run_offline(ROOT / "notebooks" / "05_t_blip2.ipynb", tmp_path, *given)
+    assert process.returncode == 0, process.stdout + process.stderr
+    said.append(measured())
+    weights = tmp_path / "05_t_blip2" / "model" / "model.safetensors"
+    saved = weights.stat().st_mtime_ns
+    judged_by(tmp_path, "05_t_blip2", folder)
+    assert weights.stat().st_mtime_ns == saved
+    said.append(measured())
     assert said[0] == pytest.approx(said[1]), "the model in CHECKPOINT is the one that was trained"
 
 

@@ -19,7 +19,7 @@ def stacked(pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return _moved(default_collate(list(pairs)))
 
 
-def describe(model: Any, pairs: Any, batch_size: int = 100, **options: Any) -> list[str]:
+def describe_all(model: Any, pairs: Any, batch_size: int = 100, **options: Any) -> list[str]:
     """A caption of each pair, by the model's own decoding, to its end (at most 128 tokens unless told otherwise).
 
     Parameters
