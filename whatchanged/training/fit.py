@@ -46,8 +46,8 @@ def fit(
     recipe : loss, metrics, optimizer and how steps are taken; None is `Recipe()`, which classifies by Adam.
     epochs, batch_size : 1 or more; the batch is that of all processes together. Of a batch of one, BatchNorm takes
         its running statistics where a channel has no more than one value.
-    monitor : what decides on the best epoch: "loss" (lowest), or a metric or a number of `Recipe.evaluate` (highest), on
-        the validation data. Epochs after which `evaluate` did not look are neither the best nor waited for.
+    monitor : what decides on the best epoch: "loss" (lowest), or a metric or a number of `Recipe.evaluate` (highest),
+        on the validation data. Epochs after which `evaluate` did not look are neither the best nor waited for.
     patience : stop when that many epochs in a row were not better. A run that it ended goes on with more of it.
     keep : where history, best weights and checkpoints are kept, and whether an earlier run goes on, as
         `Keeping("run", resume=True)`; None keeps everything in memory.
