@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 
 from course.kept_results import KEPT_RESULTS, digest_of, write_kept
+from helpers.caption_sets import sentences_of
 from helpers.evaluation import captioning
 from helpers.evaluation.java import meteor, tokenized
+from helpers.evaluation.scores import resampled_interval
 from helpers.runtime import ROOT
-from whatchanged.annotations import Annotations
+from whatchanged.annotations import AnnotationError, Annotations
 
 PEOPLE_FILE = KEPT_RESULTS / "05_people.json"
-SPLITS = ("val", "test")
+WRITTEN_SPLITS = ("val", "test")
 SCORED = ("BLEU-4", "METEOR", "ROUGE-L", "CIDEr-D", "SPICE")
 ANOTHER, ALL = "another person", "all who wrote"  # whose captions the references are
 
@@ -36,7 +38,7 @@ PROTOCOLS: dict[str, Callable[[tuple[str, ...]], tuple[str, ...]]] = {
 def annotations_folder() -> Path | None:
     """Where Spot-the-Diff's annotations lie, fetched into `data/` or as a sample beside the course; None: nowhere."""
     places = [ROOT / "data" / "spot-the-diff", ROOT.parent / "shared" / "data" / "spot-the-diff"]
-    return next((one for one in places if all((one / f"{split}.json").is_file() for split in SPLITS)), None)
+    return next((one for one in places if all((one / f"{split}.json").is_file() for split in WRITTEN_SPLITS)), None)
 
 
 def descriptions(folder: str | Path, split: str) -> dict[str, list[tuple[str, ...]]]:
@@ -58,11 +60,14 @@ def descriptions(folder: str | Path, split: str) -> dict[str, list[tuple[str, ..
     AnnotationError
         There is no such file, or it is broken.
     """
-    part = Annotations(folder, f"{split}.json", split, strict=True)
+    part = Annotations(folder, f"{split}.json", split, strict=False)
     told = defaultdict(list)
-    for record, _ in part.each(part.content(list), "record", "img_id", "sentences"):
-        if sentences := tuple(one.strip() for one in record["sentences"] if one.strip()):
+    for record, where in part.each(part.content(list), "record", "img_id", "sentences"):
+        with part.refused():
+            sentences = sentences_of(record["sentences"], where)
             told[str(record["img_id"])].append(sentences)
+    if not told:
+        raise AnnotationError(f"{part.path} holds no sentence")
     return dict(told)
 
 
@@ -90,17 +95,18 @@ def _alone(sentences: Sequence[str]) -> int:
     return sum(count for count in same.values() if count == 1)
 
 
-def captions_of(told: Told, protocol: str) -> dict[str, list[str]]:
+def by_protocol(told: Told, protocol: str) -> dict[str, list[str]]:
     """All captions of each pair, by one of `PROTOCOLS`."""
     return {name: [one for own in described for one in PROTOCOLS[protocol](own)] for name, described in told.items()}
 
 
 def floors(known: Mapping[str, Sequence[str]], most: int = 30) -> dict[str, str]:
-    """Two captions that can be said of any pair, without a look at it.
+    """Two captions that can be said of any pair without a look at it; a model that scores less has said nothing.
 
     Parameters
     ----------
-    known : name of a pair -> its captions: pairs to choose by, not those to be judged.
+    known : name of a pair -> its captions: pairs to choose by, others than those to be judged. Of many tries on few
+        pairs one is high by luck.
     most : so many of the most frequent captions are tried.
 
     Returns
@@ -122,66 +128,74 @@ def _constant_cider(references: Mapping[str, Sequence[str]], captions: Sequence[
     return [float(Cider().compute_score(truth, {name: [one] for name in truth})[0]) for one in tokens[0]]
 
 
-def scored(folder: str | Path, most: int = 30) -> Iterator[dict[str, Any]]:
+def scored(folder: str | Path, most: int = 30, metrics: Sequence[str] = SCORED) -> Iterator[dict[str, Any]]:
     """Floors and the ceiling of Spot-the-Diff by the official scorers, a record a row, for each of `PROTOCOLS`.
 
-    The floors are chosen by the pairs of val. Of test they are judged against all that was written of a pair. A person
-    can only be judged where another one wrote, too: of such pairs of both splits the first description is judged against
-    the second and the second against the first, and the mean is taken; so are the floors, against the same references.
-    Of a description of several sentences "one sentence" judges the first.
+    Of test the floors, chosen by val, are judged against all that was written of a pair. A person can only be judged
+    where another one wrote, too: of such pairs of both splits the first description is judged against the second and
+    the second against the first, and the mean is taken; so are the floors, against the same references, chosen by the
+    pairs that one person described. Of a description of several sentences "one sentence" judges the first. CIDEr-D has
+    a 95 % interval, pairs drawn again.
     """
-    known, judged = (descriptions(folder, split) for split in SPLITS)
-    twice = {
-        f"{split} {name}": own[:2]
-        for split, told in zip(SPLITS, (known, judged), strict=True)
-        for name, own in told.items()
-        if len(own) > 1
-    }
-    for protocol in PROTOCOLS:
-        said: dict[str, str | None] = {**floors(captions_of(known, protocol), most), "a person": None}
-        for row, caption in said.items():
-            about = {"row": row, "protocol": protocol, "said": caption}
-            if caption is not None:
-                references = captions_of(judged, protocol)
-                found = captioning.score(references, dict.fromkeys(references, caption), metrics=SCORED)
-                yield about | {"against": ALL, "pairs": len(references)} | _as_record([found])
-            both = []
-            for one, other in ((0, 1), (1, 0)):
-                references = captions_of({name: [own[other]] for name, own in twice.items()}, protocol)
-                mine = captions_of({name: [own[one]] for name, own in twice.items()}, protocol)
-                both.append(
-                    captioning.score(references, {n: caption or own[0] for n, own in mine.items()}, metrics=SCORED)
-                )
-            yield about | {"against": ANOTHER, "pairs": len(twice)} | _as_record(both)
+    told = {split: descriptions(folder, split) for split in WRITTEN_SPLITS}
+    every = {f"{split} {name}": own for split in WRITTEN_SPLITS for name, own in told[split].items()}
+    twice = {name: own for name, own in every.items() if len(own) > 1}
+    once = {name: own for name, own in every.items() if len(own) == 1}
+    for protocol, captions in PROTOCOLS.items():
+        judged = by_protocol(told["test"], protocol)
+        about = {"protocol": protocol, "against": ALL, "pairs": len(judged)}
+        for row, said in floors(by_protocol(told["val"], protocol), most).items():
+            found = [captioning.score(judged, dict.fromkeys(judged, said), metrics=metrics)]
+            yield {"row": row, **about, "said": said, **_as_record(found)}
+        mine, other = ({name: captions(own[one]) for name, own in twice.items()} for one in (0, 1))
+        about = {"protocol": protocol, "against": ANOTHER, "pairs": len(twice)}
+        for row, caption in {**floors(by_protocol(once, protocol), most), "a person": None}.items():
+            found = [
+                captioning.score(references, {name: caption or own[0] for name, own in given.items()}, metrics=metrics)
+                for given, references in ((mine, other), (other, mine))
+            ]
+            yield {"row": row, **about, "said": caption, **_as_record(found)}
 
 
 def _as_record(found: Sequence[captioning.Scores]) -> dict[str, Any]:
+    """Means of what was scored once or in both directions, and the interval of CIDEr-D."""
     values = {name: round(float(np.mean([one[name] for one in found])), 4) for name in SCORED if name in found[0]}
-    return values | {"absent": found[0].absent}
+    each = np.mean([one.each["CIDEr-D"] for one in found], axis=0)
+    around = resampled_interval(lambda drawn: each[drawn].mean(), len(each))
+    return values | {"CIDEr-D interval": [round(around.low, 4), round(around.high, 4)], "absent": found[0].absent}
 
 
 def sources(folder: str | Path) -> dict[str, str]:
     """The SHA-256 of each file that is read, its first twelve digits."""
-    files = [Annotations(folder, f"{split}.json", split, strict=True).path for split in SPLITS]
+    files = [Annotations(folder, f"{split}.json", split, strict=True).path for split in WRITTEN_SPLITS]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:12] for path in files}
 
 
 def people_digest(files: Mapping[str, str]) -> str:
     """The hash of the code that decides these scores, and of the files that they are of."""
-    own = [descriptions, statistics, _words, _alone, captions_of, floors, _constant_cider, scored, _as_record]
+    own = [descriptions, sentences_of, statistics, _words, _alone, by_protocol, floors, _constant_cider, scored]
+    own += [_as_record, kept_statistics]
     said = {name: [inner(("a", "b"))] for name, inner in PROTOCOLS.items()}
-    return digest_of([*own, captioning, tokenized, meteor], [dict(files), said, list(SPLITS), list(SCORED)])
+    return digest_of(
+        [*own, captioning, tokenized, meteor, resampled_interval],
+        [dict(files), said, list(WRITTEN_SPLITS), list(SCORED)],
+    )
 
 
 def keep_people(folder: str | Path, path: Path = PEOPLE_FILE) -> list[dict[str, Any]]:
-    """Measure all of it, which takes minutes, and keep it: first a record a split of what was written, then the rows."""
+    """Measure all of it, which takes minutes, and keep it: `kept_statistics`, then what `scored` gives."""
     files = sources(folder)
     made = {"date": str(date.today()), "sources": files, "digest": people_digest(files)}
-    records: list[dict[str, Any]] = [{"split": split, **_rounded(folder, split), **made} for split in SPLITS]
-    records += [{**one, **made} for one in scored(folder)]
+    records = [{**one, **made} for one in (*kept_statistics(folder), *scored(folder))]
     write_kept(path, records)
     return records
 
 
-def _rounded(folder: str | Path, split: str) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in statistics(descriptions(folder, split)).items()}
+def kept_statistics(folder: str | Path) -> list[dict[str, Any]]:
+    """`statistics` of each split and of both together, a record each."""
+    told = {split: descriptions(folder, split) for split in WRITTEN_SPLITS}
+    told["both"] = {f"{split} {name}": own for split in WRITTEN_SPLITS for name, own in told[split].items()}
+    return [
+        {"split": split} | {name: round(value, 4) for name, value in statistics(own).items()}
+        for split, own in told.items()
+    ]
