@@ -1,4 +1,4 @@
-"""The course's own machinery: `python -m course run`, `train`, `sweep`, `ladder`, `site`, `address`."""
+"""The course's own machinery: `python -m course run`, `train`, `sweep`, `ladder`, `people`, `site`, `address`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     """All commands, each with its options."""
     whole = argparse.ArgumentParser(prog="python -m course", description="Execute the notebooks, and make the website.")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_run, _add_train, _add_sweep, _add_ladder, _add_site, _add_address):
+    for add in (_add_run, _add_train, _add_sweep, _add_ladder, _add_people, _add_site, _add_address):
         add(commands)
     return whole
 
@@ -156,6 +156,28 @@ def _ladder(options: argparse.Namespace) -> int:
 
     kept = ladder.climb(names=options.rungs, seeds=options.seeds or ladder.SEEDS, short=options.short)
     print(f"{count(len(kept), 'training')} in {ladder.LADDER_FILE}")
+    return 0
+
+
+def _add_people(commands) -> None:
+    people = commands.add_parser(
+        "people",
+        help="score what people wrote of Spot-the-Diff",
+        description="Measure what notebook 05 shows of Spot-the-Diff's sentences by the official scorers: captions that"
+        " fit any pair, and one person against another. It takes minutes, and is kept in"
+        " notebooks/results/05_people.json.",
+    )
+    people.add_argument("--data-dir", metavar="DIR", help="holds val.json and test.json (data/spot-the-diff)")
+    people.set_defaults(run=_people)
+
+
+def _people(options: argparse.Namespace) -> int:
+    from course import people
+
+    folder = options.data_dir or people.annotations_folder()
+    if folder is None:
+        raise ValueError("there are no annotations of Spot-the-Diff: python download_and_unzip.py spot-the-diff")
+    print(f"{count(len(people.keep_people(folder)), 'record')} in {people.PEOPLE_FILE}")
     return 0
 
 

@@ -54,7 +54,7 @@ def spot_the_diff(folder: str | Path, split: str, *, together: bool = False, str
     told: dict[str, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
     for record, where in part.each(part.content(list), "record", "img_id", "sentences"):
         with part.refused():
-            sentences = _sentences(record["sentences"], where)
+            sentences = sentences_of(record["sentences"], where)
             told[str(record["img_id"])].append((where, sentences))
     picture = part.pictures(f"{name}{end}" for name in told for end in (".png", "_2.png"))
     for name, records in told.items():
@@ -105,7 +105,7 @@ def clevr_change(folder: str | Path, split: str, *, strict: bool = True) -> Capt
         for kind, word in kinds.items():
             where = f"{files[kind].name}, CLEVR_default_{one}.png"
             with part.refused():
-                captions = _sentences(told[kind].get(f"CLEVR_default_{one}.png", []), where)
+                captions = sentences_of(told[kind].get(f"CLEVR_default_{one}.png", []), where)
                 before, after = (picture(f"CLEVR_{side}_{one}.png", where) for side in ("default", word))
                 part.add(f"{one} {kind}", before, after, captions)
     return part.whole()
@@ -132,7 +132,7 @@ def nlvr2(folder: str | Path, split: str, *, strict: bool = True) -> CaptionedPa
             if label not in ("true", "false"):
                 raise AnnotationError(f"{where}: label is {shortened(record['label'])}, it must be True or False")
             if label == "true":
-                true.append((str(record["identifier"]), _sentences([record["sentence"]], where), where))
+                true.append((str(record["identifier"]), sentences_of([record["sentence"]], where), where))
     names = {name: [f"{name.rsplit('-', 1)[0]}-img{side}.png" for side in (0, 1)] for name, _, _ in true}
     picture = part.pictures(one for both in names.values() for one in both)
     for name, captions, where in true:
@@ -166,12 +166,12 @@ def coco_captions(folder: str | Path, split: str, *, other: bool = False, strict
         with part.refused():
             if (name := str(record["image_id"])) not in told:
                 raise AnnotationError(f"{where}: there is no image with the id {record['image_id']!r}")
-            told[name] += _sentences([record["caption"]], where)
+            told[name] += sentences_of([record["caption"]], where)
     picture = part.pictures(str(record["file_name"]) for record, _ in images)
     for record, where in images:
         with part.refused():
             shown = picture(str(record["file_name"]), where)
-            part.add(str(record["id"]), shown, shown, _sentences(told[str(record["id"])], where))
+            part.add(str(record["id"]), shown, shown, sentences_of(told[str(record["id"])], where))
     pairs = part.whole()
     if other:
         pairs[:] = [replace(pair, before=pairs[index - 1].after) for index, pair in enumerate(pairs)]
@@ -205,7 +205,7 @@ def vist(folder: str | Path, split: str, *, strict: bool = True) -> CaptionedPai
             order = str(record["worker_arranged_photo_order"])
             if not order.isdecimal():
                 raise AnnotationError(f"{where}: worker_arranged_photo_order is {order!r}, it must be a whole number")
-            step = picture(str(record["photo_flickr_id"]), where), _sentences([record["text"]], where)
+            step = picture(str(record["photo_flickr_id"]), where), sentences_of([record["text"]], where)
             if stories[str(record["story_id"])].setdefault(int(order), step) != step:
                 raise AnnotationError(f"{where}: photograph {order} of the story {record['story_id']!r} comes twice")
     for story, steps in stories.items():
@@ -285,8 +285,8 @@ class _Part(Annotations):
         return CaptionedPairs(sound, self.skipped)
 
 
-def _sentences(given: Any, where: str) -> tuple[str, ...]:
-    """The sentences without spaces around them; empty ones do not count."""
+def sentences_of(given: Any, where: str) -> tuple[str, ...]:
+    """The sentences of a record without spaces around them; empty ones do not count."""
     if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
         raise AnnotationError(f"{where}: the sentences are {shortened(given)}, they must be a list of text")
     kept = tuple(one.strip() for one in given if one.strip())

@@ -96,8 +96,9 @@ class Checkpoints:
         """Give the model the weights of its best epoch, or TrainingError where none was."""
         if state.history.best_epoch is None:
             raise TrainingError(
-                f"the validation {self.plan.monitor} was nan after each of {state.epoch} epochs, so that none is the"
-                " best and the model has the weights of the last: monitor the loss, or look at the validation data"
+                f"the validation {self.plan.monitor} was nan or not measured after each of {state.epoch} epochs, so"
+                " that none is the best and the model has the weights of the last: monitor the loss, or look at the"
+                " validation data"
             )
         if self.folder is not None:
             with whole_weights(self.folder / BEST_WEIGHTS):

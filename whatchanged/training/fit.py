@@ -46,7 +46,8 @@ def fit(
     recipe : loss, metrics, optimizer and how steps are taken; None is `Recipe()`, which classifies by Adam.
     epochs, batch_size : 1 or more; the batch is that of all processes together. Of a batch of one, BatchNorm takes
         its running statistics where a channel has no more than one value.
-    monitor : what decides on the best epoch: "loss" (lowest) or a metric (highest), on the validation data.
+    monitor : what decides on the best epoch: "loss" (lowest), or a metric or a number of `Recipe.evaluate` (highest),
+        on the validation data. Epochs after which `evaluate` did not look are neither the best nor waited for.
     patience : stop when that many epochs in a row were not better. A run that it ended goes on with more of it.
     keep : where history, best weights and checkpoints are kept, and whether an earlier run goes on, as
         `Keeping("run", resume=True)`; None keeps everything in memory.
@@ -63,7 +64,7 @@ def fit(
     TrainingError
         The loss became NaN or infinite, in training or on the validation data (epoch, step and samples are named; it
         is told up to `PARTS_EVERY` steps later, and nothing that it spoiled is kept, on disk or in the model),
-        `monitor` was NaN after each epoch, the GPU ran out of memory, or the checkpoint to resume belongs to other
+        `monitor` was never a number, the GPU ran out of memory, or the checkpoint to resume belongs to other
         arguments.
     ValueError
         An argument is out of range, another run trains in the folder, or the checkpoint is one of another model.
@@ -275,7 +276,7 @@ def _refuse(train: Any, validation: Any, recipe: Recipe, epochs: int, batch_size
         raise ValueError(f"schedule is {recipe.schedule!r}: choose 'step' or 'epoch'")
     if (patience or by != "loss") and validation is None:
         raise ValueError("patience and monitor need validation data")
-    if by != "loss" and by not in recipe.metrics:
+    if by not in ("loss", *recipe.metrics) and recipe.evaluate is None:
         raise ValueError(f"monitor is {by!r}: choose from {', '.join(['loss', *recipe.metrics])}")
 
 

@@ -96,8 +96,22 @@ class Progress:
         self.history.epochs.append({"epoch": self.epoch, **values})
 
     def judge(self, monitor: str, patience: int | None) -> bool:
-        """Whether the last epoch is the best so far, which one whose value is NaN never is."""
-        value = self.history.epochs[-1][f"val_{monitor}"]
+        """Whether the last epoch is the best so far, which one whose value is NaN never is.
+
+        After an epoch without a look by `Recipe.evaluate`, a value that only this gives is not judged, and not waited
+        for.
+
+        Raises
+        ------
+        ValueError
+            It looked, and gave other values.
+        """
+        last = self.history.epochs[-1]
+        if (value := last.get(f"val_{monitor}")) is None:
+            looked = [name[4:] for name in last if name.startswith("val_") and f"train_{name[4:]}" not in last]
+            if looked:
+                raise ValueError(f"monitor is {monitor!r}: choose 'loss' or what evaluate gives, {', '.join(looked)}")
+            return False
         better = self.best is None or (value < self.best if monitor == "loss" else value > self.best)
         if better and not math.isnan(value):
             self.best, self.waited, self.history.best_epoch = value, 0, self.epoch

@@ -36,7 +36,8 @@ class Recipe:
     augment : function of a batch on the device, for training only. Randomness belongs here (or into a dataset read
         with `workers=0`): its state is in the checkpoints.
     evaluate : function of (model, epoch) after each epoch, counted from 1, with the model in evaluation mode: a dict of
-        numbers, which the epoch's line has as "val_<name>"; {} for none. Of several processes the first one calls it.
+        numbers, which the epoch's line has as "val_<name>", and each of which can be the `monitor` of `fit`; {} for
+        none. Of several processes the first one calls it.
     accumulate : batches an optimizer step; the gradient is that of their samples taken together.
     clip : largest norm of the gradient.
     precision : "fp32", "bf16", "fp16" (GPU), or None for the best of the device.

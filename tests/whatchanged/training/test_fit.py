@@ -108,8 +108,41 @@ def test_a_metric_that_is_nan_is_never_the_best():
     assert history.best_epoch == 2
     _, history = fit(metrics={"auc": scored([0.5, np.nan, np.nan])}, patience=2, **options)
     assert (history.best_epoch, history.stopped_early) == (1, True)
-    with pytest.raises(training.TrainingError, match="validation auc was nan after each of 3 epochs, so that none is"):
+    with pytest.raises(training.TrainingError, match="validation auc was nan or not measured after each of 3 epochs"):
         fit(metrics={"auc": scored([np.nan] * 3)}, **options)
+
+
+def looks(*values):
+    """A look at the model that gives these scores, epoch by epoch; None: it does not look."""
+    return lambda model, epoch: {} if values[epoch - 1] is None else {"score": values[epoch - 1], "seconds": 1.0}
+
+
+def test_what_a_look_gives_can_decide_on_the_best_epoch(tmp_path):
+    """Then the model has that epoch's weights, which another epoch has the lowest loss of."""
+    options = {"validation": Points(32, seed=1), "learning_rate": 0.05}
+    by_score = {**options, "monitor": "score", "epochs": 6}
+    model, history = fit(evaluate=looks(None, 0.3, None, 0.9, None, 0.4), keep=training.Keeping(tmp_path), **by_score)
+    assert history.best_epoch == 4
+    assert np.argmin(history.column("val_loss")) == 5, "by the loss it would be the last"
+    until_then, _ = fit(epochs=4, **options)
+    assert torch.equal(model.weight, until_then.weight)
+    again = training.Keeping(tmp_path, resume=True)
+    _, history = fit(evaluate=looks(*[None] * 6, 0.2, 0.95), keep=again, **by_score | {"epochs": 8})
+    assert history.best_epoch == 8, "a resumed run knows what the best was"
+
+
+def test_epochs_without_a_look_are_not_waited_for():
+    options = {"validation": Points(32, seed=1), "monitor": "score", "epochs": 9, "patience": 2}
+    _, history = fit(evaluate=looks(0.9, None, None, 0.5, None, None, 0.4, None, None), **options)
+    assert (history.best_epoch, len(history.epochs), history.stopped_early) == (1, 7, True)
+
+
+def test_a_score_that_no_look_gives_is_named_after_the_first_one():
+    options = {"validation": Points(32, seed=1), "epochs": 3}
+    with pytest.raises(ValueError, match="monitor is 'CIDEr': choose 'loss' or what evaluate gives, score, seconds"):
+        fit(evaluate=looks(None, 0.5, 0.6), monitor="CIDEr", **options)
+    with pytest.raises(training.TrainingError, match="validation score was nan or not measured after each of 3"):
+        fit(evaluate=looks(None, None, None), monitor="score", **options)
 
 
 @pytest.mark.parametrize(("count", "batch_size"), [(5, 2), (3, 1), (1, 1), (1, 4)])
