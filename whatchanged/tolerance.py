@@ -14,7 +14,7 @@ from whatchanged.noise import pixel_noise
 from whatchanged.realignment import align_unchanged
 
 _LIKELY, _CERTAIN = 0.3, 0.9  # of the threshold: where a change begins to be likely, and where it is certain
-_OUTSTANDING = 24  # gray levels by which a thing stands out from the ground
+_OUTSTANDING = 18  # gray levels by which a thing stands out from the ground
 _GAP = 13  # pixels: what is torn by less, on one thing, is one change
 _GROUND = 24, 15  # pixels of the smaller side at which the ground is looked for, and of the window whose median it is
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 LONGEST = 128  # tokens of a text, for its positions
+_NEVER = 1e4  # a loss so high that its exp(-) is 0
 
 
 def contrastive_loss(images: Tensor, texts: Tensor, temperature: Tensor | float, same: Tensor | None = None) -> Tensor:
@@ -95,6 +96,41 @@ def word_loss(logits: Tensor, present: Tensor, said: Tensor) -> Tensor:
     unseen = (F.softplus(logits) * present[..., None]).sum(dim=1).clamp_min(1e-6)  # -log prod(1 - p)
     seen = -torch.log(-torch.expm1(-unseen))  # -log of the noisy-or
     return (said * seen + (1 - said) * unseen).sum() / said.sum().clamp_min(1)
+
+
+def sentence_loss(unseen: Tensor, present: Tensor, said: Tensor) -> Tensor:
+    """The same where a caption's sentences are known, each about one change: which cluster shows which is summed over.
+
+    With L(s, k) the `word_loss` of sentence s on cluster k alone: each sentence is shown by some cluster,
+    -log mean exp(-L) over k, and each cluster shows some sentence, -log mean exp(-L) over s, as in the latent alignment
+    of DDLA [1]_. So a cluster is asked for all words of one sentence, and for none of another's.
+
+    Parameters
+    ----------
+    unseen : float tensor (n, clusters, vocabulary): -log prod(1 - p) over a cluster's views.
+    present : bool tensor (n, clusters), at least one each.
+    said : float tensor (n, sentences, vocabulary), 1 for the sentence's words and 0 for all others; a pair with fewer
+        sentences than the most has rows of zeros.
+
+    Returns
+    -------
+    Tensor
+        The mean of both, the first over all sentences and the second over all clusters, a number.
+
+    References
+    ----------
+    .. [1] Jhamtani and Berg-Kirkpatrick, Learning to Describe Differences Between Pairs of Similar Images, EMNLP 2018.
+    """
+    unseen, there = unseen.clamp_min(1e-6), said.any(dim=2)
+    seen = -torch.log(-torch.expm1(-unseen))
+    lost = said @ (seen - unseen).mT + unseen.sum(dim=2)[:, None]
+    lost = lost / said.sum(dim=2).clamp_min(1)[..., None]
+    lost = lost.masked_fill(~(there[..., None] & present[:, None]), _NEVER)
+    parts = []
+    for dim, own, others in ((2, there, present), (1, present, there)):
+        each = others.sum(dim=1, keepdim=True).clamp_min(1).log() - torch.logsumexp(-lost, dim)
+        parts.append((each * own).sum() / own.sum())  # what is not there is not left out: that would wait for a GPU
+    return (parts[0] + parts[1]) / 2
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,12 +21,13 @@ from whatchanged.models.blip2 import processor_of
 from whatchanged.models.detector import Detected
 from whatchanged.models.finetuning import freeze
 from whatchanged.models.language import LanguageModel
-from whatchanged.models.matching import MatchingHeads, word_loss
+from whatchanged.models.matching import MatchingHeads
 from whatchanged.models.parts import Locating, built_part, name_of_part
 from whatchanged.models.saved import WEIGHTS, load_saved, remember_base
 from whatchanged.models.tblip2_data import CaptionOutput, Loss, Prepared, Side, Visual, paired, pictures_of
 from whatchanged.models.tblip2_options import OPTIONS, TBLIP2Options
 from whatchanged.models.views import distance_map, encoded, faded_difference
+from whatchanged.models.word_head import WordHead, multi_hot
 from whatchanged.tolerance import change_map
 
 if TYPE_CHECKING:
@@ -82,12 +82,12 @@ class EnhancedDiffBLIP2(OnBase):
         self.diff_detector = built_part("detector", dim, options)
         self.kinds = nn.Parameter(torch.zeros(4, dim))  # before, after, difference, cluster
         self.absent = nn.Parameter(torch.randn(dim))
+        self.order = nn.Parameter(torch.zeros(options.max_clusters, 1, dim))  # of clusters, from left to right
         self.fusion_layer = built_part("fusion", dim, options)
         self.log_temperature = nn.Parameter(torch.zeros(()))
         words = blip2_model.language_model.get_input_embeddings()
         self.matching = MatchingHeads(dim, words.embedding_dim, options.align_dim)
-        self.word_head = nn.Linear(dim, words.num_embeddings)
-        nn.init.constant_(self.word_head.bias, -math.log(words.num_embeddings))  # a caption has few of all words
+        self.word_head = WordHead(dim, words.num_embeddings)
         self.register_buffer("mean", torch.tensor(processor.image_processor.image_mean).view(3, 1, 1), False)
         self.register_buffer("std", torch.tensor(processor.image_processor.image_std).view(3, 1, 1), False)
         freeze(blip2_model, vision=options.freeze_vision, lora=options.lora, checkpointing=options.checkpointing)
@@ -199,7 +199,8 @@ class EnhancedDiffBLIP2(OnBase):
         detected = self._detect(batch, values)
         if self.use_clusters:
             there = detected.present[..., None, None]
-            tokens.append(torch.where(there, detected.tokens, self.absent).flatten(1, 2) + self.kinds[3])
+            own = torch.where(there, detected.tokens + self.order, self.absent)
+            tokens.append(own.flatten(1, 2) + self.kinds[3])
         fused = self.fusion_layer(torch.cat([one.to(tokens[0].dtype) for one in tokens], dim=1))
         projection = blip2.language_projection
         prefix = projection(
@@ -295,26 +296,21 @@ class EnhancedDiffBLIP2(OnBase):
         lm = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())
         parts = {"lm": lm, "itm": matched.itm, "itc": matched.itc}
         if self.use_clusters:
-            parts["words"] = self._nameable(visual.detected, words)
+            parts["words"] = self._nameable(visual.detected, captions)
         return Loss.of(parts, self.loss_weights()) if alone else CaptionOutput(visual, logits, parts, matched)
 
     def loss_weights(self) -> dict[str, float]:
         """How much each loss weighs at present."""
         return {"lm": 1.0, "itm": self.aln_weight_itm, "itc": self.aln_weight_itc, "words": 1.0}
 
-    def _nameable(self, detected: Detected, words: dict[str, Tensor]) -> Tensor:
-        """How badly the clusters name the words of the captions, each cluster by itself: a number.
-
-        What a caption says of any pair ("the", "is"), or says where there is no cluster, falls to the token that stands
-        for none.
-        """
-        logits = self.word_head(
-            torch.cat([detected.tokens.flatten(1, 2), self.absent.expand(len(detected.tokens), 1, -1)], 1)
-        )
-        present = F.pad(detected.present.repeat_interleave(detected.tokens.shape[2], dim=1), (0, 1), value=True)
-        said = torch.zeros(len(logits), logits.shape[2], device=logits.device)
-        said = said.scatter_add(1, words["input_ids"], words["attention_mask"].to(said.dtype)).clamp(max=1)
-        return word_loss(logits.float(), present, said)
+    def _nameable(self, detected: Detected, captions: Sequence[str]) -> Tensor:
+        """How badly the clusters name the words of the captions, each cluster by itself: a number."""
+        join = self.options.join
+        told = [caption.split(join) if join else [caption] for caption in captions]
+        most = max(map(len, told))
+        words = self.language.tokens([sentence for own in told for sentence in own + [""] * (most - len(own))])
+        said = multi_hot(words["input_ids"], words["attention_mask"], self.word_head.out_features)
+        return self.word_head.loss(detected, self.absent, said.unflatten(0, (-1, most)), apart=join is not None)
 
     @torch.no_grad()
     def generate(

@@ -28,6 +28,8 @@ class TBLIP2Options:
     checkpointing : compute the language model's activations twice instead of keeping them.
     align_dim : width of the heads that tie pairs to captions, a multiple of 32.
     prompt : the words before the caption.
+    join : what stands between the sentences of a caption, each of them about one change, as in `DDLA`: then a cluster
+        learns to show all words of one sentence. None: a caption is taken as a whole, and some cluster shows each word.
     detector, fusion : names of `models.parts`: the course's own, or one's own that are registered.
 
     Raises
@@ -48,6 +50,7 @@ class TBLIP2Options:
     checkpointing: bool = False
     align_dim: int = 256
     prompt: str = PROMPT
+    join: str | None = None
     detector: str = CLUSTERS
     fusion: str = ATTENTION
 

@@ -10,7 +10,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from whatchanged.models.matching import MatchingHeads, contrastive_loss, hard_negatives, recall_at_1, word_loss
+from whatchanged.models.matching import (
+    MatchingHeads,
+    contrastive_loss,
+    hard_negatives,
+    recall_at_1,
+    sentence_loss,
+    word_loss,
+)
 
 
 def vectors(n=6, d=16, seed=0):
@@ -173,6 +180,56 @@ def test_word_loss_is_finite_where_it_is_sure():
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(sure.grad).all()
+
+
+def test_sentence_loss_by_its_formula():
+    """Of each sentence the mean over clusters of exp(-its loss there), of each cluster that over sentences."""
+    draw = torch.Generator().manual_seed(0)
+    unseen = torch.rand(3, 3, 5, generator=draw) * 2 + 0.05
+    present = torch.tensor([[1, 1, 1], [1, 0, 1], [1, 0, 0]]).bool()
+    said = torch.zeros(3, 2, 5)
+    said[0, 0, [0, 1]] = said[0, 1, 2] = said[1, 0, [3, 4]] = said[1, 1, [0, 3]] = said[2, 0, 4] = 1
+
+    def lost(i, s, k):
+        total = 0.0
+        for word in range(5):
+            fails = math.exp(-unseen[i, k, word].item())  # prod(1 - p)
+            total -= math.log(1 - fails) if said[i, s, word] else math.log(fails)
+        return total / said[i, s].sum().item()
+
+    sentences, clusters = [], []
+    for i in range(3):
+        own, there = [s for s in range(2) if said[i, s].any()], [k for k in range(3) if present[i, k]]
+        sentences += [-math.log(sum(math.exp(-lost(i, s, k)) for k in there) / len(there)) for s in own]
+        clusters += [-math.log(sum(math.exp(-lost(i, s, k)) for s in own) / len(own)) for k in there]
+    expected = sum(sentences) / len(sentences) / 2 + sum(clusters) / len(clusters) / 2
+    assert sentence_loss(unseen, present, said).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_sentence_loss_of_one_sentence_and_one_cluster_is_that_of_its_words():
+    logits, said = torch.tensor([[[0.3, -1.2, 2.0]]]), torch.tensor([[1.0, 0.0, 1.0]])
+    there = torch.ones(1, 1).bool()
+    expected = word_loss(logits, there, said)
+    found = sentence_loss(torch.nn.functional.softplus(logits), there, said[:, None])
+    assert found.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_sentence_loss_asks_a_cluster_for_one_sentence_not_for_half_of_two():
+    """Noisy-or over all clusters cannot tell these two apart."""
+    said = torch.tensor([[[1.0, 1, 0, 0], [0, 0, 1, 1]]])
+    there, sure = torch.ones(1, 2).bool(), 6.0
+    bound = torch.tensor([[[sure, sure, 0, 0], [0, 0, sure, sure]]]) + 0.01
+    mixed = torch.tensor([[[sure, 0, sure, 0], [0, sure, 0, sure]]]) + 0.01
+    assert sentence_loss(bound, there, said) < 0.2 * sentence_loss(mixed, there, said)
+
+
+def test_sentence_loss_is_finite_where_it_is_sure_and_where_nothing_is_said():
+    unseen = torch.tensor([[[0.0, 400.0], [400.0, 0.0]], [[1.0, 1.0], [0.0, 0.0]]], requires_grad=True)
+    said = torch.tensor([[[1.0, 0], [0, 1.0]], [[0, 0], [0, 0]]])
+    loss = sentence_loss(unseen, torch.tensor([[True, True], [True, False]]), said)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(unseen.grad).all()
 
 
 def test_similarities_that_are_no_numbers_end_in_a_loss_that_says_so():
