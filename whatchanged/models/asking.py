@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
 from whatchanged.devices import device
-from whatchanged.models.prepared import PreparedPairs
 from whatchanged.models.tblip2 import EnhancedDiffBLIP2
 
 
@@ -34,11 +33,15 @@ def describe_all(model: Any, pairs: Any, batch_size: int = 100, **options: Any) 
 
 
 @torch.no_grad()
-def retrieval(model: EnhancedDiffBLIP2, pairs: PreparedPairs, batch_size: int = 32) -> tuple[float, float]:
+def retrieval(model: EnhancedDiffBLIP2, pairs: Any, batch_size: int = 32) -> tuple[float, float]:
     """ITC's recall@1 and ITM's accuracy, their means over batches of pairs with their first captions.
 
     Each pair is asked about all captions of its batch, so smaller batches are easier. Of more pairs than a batch holds
     the rest that fills none is left out.
+
+    Parameters
+    ----------
+    pairs : a `PreparedPairs`.
     """
     told = []
     for batch in DataLoader(pairs, batch_size, drop_last=len(pairs) > batch_size):

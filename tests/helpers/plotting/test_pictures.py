@@ -41,3 +41,11 @@ def test_a_small_table_shows_its_values_and_a_picture_none():
     assert written == [[f"{value:.2f}" for value in table.ravel()], [], []]
     places = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
     assert places["0.06"] == (1, 0), "column, row"
+
+
+def test_a_heat_table_says_what_its_columns_are():
+    pandas = pytest.importorskip("pandas")
+    values = pandas.DataFrame([[0.25, 1.0, 0.25]], ["now"], ["the", "ring", "the"])
+    axis = plotting.table_heat(values, title="Chances", label="probability", x="token").axes[0]
+    assert axis.get_xlabel() == "token"
+    assert [text.get_text() for text in axis.texts] == ["0.25", "1.00", "0.25"], "columns may share a name"
