@@ -40,8 +40,8 @@ class DifferenceDetector(nn.Module):
 
     A small CNN looks at the cluster's surroundings in either picture, with the difference map as a fourth channel; the
     same CNN for both, so that what it learns of one side it knows of the other. A cluster gives two vectors, its view
-    before and after; to each is added where it lies, how large it is and how strong, and whether the same is seen in
-    another cluster of the other picture, as of a thing that moved.
+    before and after; to each is added where it lies, how large it is and how strong, its place from left to right, and
+    whether the same is seen in another cluster of the other picture, as of a thing that moved.
 
     Parameters
     ----------
@@ -86,6 +86,7 @@ class DifferenceDetector(nn.Module):
         self.identity = nn.Linear(cluster_embed_dim, cluster_embed_dim)
         self.again = nn.Sequential(nn.Linear(1, 16), nn.GELU(), nn.Linear(16, cluster_embed_dim))
         self.norm = nn.LayerNorm(cluster_embed_dim)
+        self.order = nn.Parameter(torch.zeros(max_clusters, 1, cluster_embed_dim))  # from left to right
 
     def compute_clusters(self, binary_map: np.ndarray, strength: np.ndarray | None = None) -> list[Cluster]:
         """The clusters of a mask, the strongest first.
@@ -131,7 +132,7 @@ class DifferenceDetector(nn.Module):
             views = torch.stack(self.cnn(crops).chunk(2), dim=1)
             again = self.again(self._elsewhere(views, present, places)[..., None])
             where = self.geometry(located["geometry"].flatten(0, 1)[places])[:, None]
-            vectors = self.norm(views + self.sides + where + again)
+            vectors = self.norm(views + self.sides + where + again) + self.order[places % self.max_clusters]
             tokens = _put(vectors, present, places)
         return Detected(tokens, present, clusters)
 

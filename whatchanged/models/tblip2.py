@@ -82,7 +82,6 @@ class EnhancedDiffBLIP2(OnBase):
         self.diff_detector = built_part("detector", dim, options)
         self.kinds = nn.Parameter(torch.zeros(4, dim))  # before, after, difference, cluster
         self.absent = nn.Parameter(torch.randn(dim))
-        self.order = nn.Parameter(torch.zeros(options.max_clusters, 1, dim))  # of clusters, from left to right
         self.fusion_layer = built_part("fusion", dim, options)
         self.log_temperature = nn.Parameter(torch.zeros(()))
         words = blip2_model.language_model.get_input_embeddings()
@@ -199,8 +198,7 @@ class EnhancedDiffBLIP2(OnBase):
         detected = self._detect(batch, values)
         if self.use_clusters:
             there = detected.present[..., None, None]
-            own = torch.where(there, detected.tokens + self.order, self.absent)
-            tokens.append(own.flatten(1, 2) + self.kinds[3])
+            tokens.append(torch.where(there, detected.tokens, self.absent).flatten(1, 2) + self.kinds[3])
         fused = self.fusion_layer(torch.cat([one.to(tokens[0].dtype) for one in tokens], dim=1))
         projection = blip2.language_projection
         prefix = projection(
