@@ -9,16 +9,20 @@ import json
 import platform
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+import torch
 from matplotlib.figure import Figure
 
 from course.notebooks import NOTEBOOKS
 from helpers import plotting
-from whatchanged.files import read_json, write_whole
+from whatchanged.devices import device, precision
+from whatchanged.files import alone, read_json, write_whole
 
 KEPT_RESULTS = NOTEBOOKS / "results"
 
@@ -79,6 +83,56 @@ def write_kept(path: Path, records: Sequence[dict[str, Any]]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = ",\n".join(map(json.dumps, records))
     return write_whole(path, f"[\n{lines}\n]\n".encode())
+
+
+def keep_all(
+    path: Path,
+    wanted: Iterable[tuple[dict[str, Any], Any]],
+    make: Callable[[dict[str, Any], Any], dict[str, Any]],
+    *,
+    digest: Callable[[Any], str],
+    order: Sequence[str],
+    announce: Callable[[str], None],
+    told: Callable[[dict[str, Any]], str],
+) -> list[dict[str, Any]]:
+    """Make what is wanted, and keep each record at once; what is kept and current is not made again.
+
+    Parameters
+    ----------
+    path : the JSON file, a record each. Records that are not asked for stay in it.
+    wanted : of each what names it, first of all its row ("rung" or another word), and its settings, a dataclass.
+    make : these two -> what was reached.
+    digest : settings -> the hash of them and of the code.
+    order : of the rows; those that are not in it are left out.
+    announce : told of each record as `told` says it.
+
+    Raises
+    ------
+    ValueError
+        The file is no such file, or another run writes it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept: dict[tuple, dict[str, Any]] = {}
+    names: list[str] = []
+
+    def in_order() -> list[dict[str, Any]]:
+        rows = [key for key in kept if key[0] in order]
+        return [kept[key] for key in sorted(rows, key=lambda key: (order.index(key[0]), key[1:]))]
+
+    with alone(path, path.with_name(f".{path.name}.lock")):
+        for about, settings in wanted:
+            if not names:
+                names = list(about)
+                kept = {tuple(one[name] for name in names): one for one in read_kept(path)}
+            key, current = tuple(about.values()), digest(settings)
+            if kept.get(key, {}).get("digest") == current:
+                continue
+            made = {"date": str(date.today()), "processor": processor(), "device": device().type}
+            made |= {"precision": precision(), "threads": torch.get_num_threads(), "settings": asdict(settings)}
+            kept[key] = about | make(about, settings) | made | {"digest": current}
+            write_kept(path, in_order())
+            announce(told(kept[key]))
+    return in_order()
 
 
 def processor() -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import date
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,12 @@ import torch
 from torch import nn
 from torchvision.models.resnet import Bottleneck
 
-from course.kept_results import KEPT_RESULTS, digest_of, expected, processor, read_kept, write_kept
+from course.kept_results import KEPT_RESULTS, digest_of, expected, keep_all
 from helpers import augmentation, nuisances, scenes, sentences, things
 from helpers.datasets import Pictures
 from helpers.things import SHAPES, TEXTURES
 from whatchanged import alignment, geometry, structure, training
-from whatchanged.devices import device, precision
-from whatchanged.files import alone
+from whatchanged.devices import device
 from whatchanged.images import gray, resized, shrink
 from whatchanged.models import dbt_resnet50
 from whatchanged.training import feeding, losses, recipe
@@ -232,20 +230,18 @@ def climb(
     known = rungs()
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"there is no rung {unknown[0]!r}: choose from {', '.join(map(repr, known))}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with alone(path, path.with_name(f".{path.name}.lock")):
-        kept = {_key(one): one for one in read_kept(path)}
-        for seed in seeds:
-            for name in names or known:
-                for form in ("short",) if short else ("short", "whole"):
-                    settings = shortened(known[name]) if form == "short" else known[name]
-                    key, digest = (name, form, seed), current_digest(settings)
-                    if kept.get(key, {}).get("digest") == digest:
-                        continue
-                    kept[key] = _record(settings, key, digest)
-                    write_kept(path, _in_order(kept, list(known)))
-                    announce(_told(kept[key]))
-    return _in_order(kept, list(known))
+    forms = ("short",) if short else ("short", "whole")
+    wanted = (
+        ({"rung": name, "form": form, "seed": seed}, shortened(known[name]) if form == "short" else known[name])
+        for seed in seeds
+        for name in names or known
+        for form in forms
+    )
+
+    def make(about: dict[str, Any], settings: Rung) -> dict[str, float]:
+        return trained(settings, about["seed"])
+
+    return keep_all(path, wanted, make, digest=current_digest, order=list(known), announce=announce, told=_told)
 
 
 def expectation(kept: Sequence[dict[str, Any]], name: str = LIVE) -> tuple[float, float]:
@@ -255,22 +251,6 @@ def expectation(kept: Sequence[dict[str, Any]], name: str = LIVE) -> tuple[float
     """
     short = [one for one in kept if (one["rung"], one["form"]) == (name, "short")]
     return expected([one["val_accuracy"] for one in short], shortened(rungs()[name]).validation)
-
-
-def _record(settings: Rung, key: tuple[str, str, int], digest: str) -> dict[str, Any]:
-    name, form, seed = key
-    about = {"rung": name, "form": form, "seed": seed} | trained(settings, seed)
-    made = {"date": str(date.today()), "processor": processor(), "device": device().type, "precision": precision()}
-    return about | made | {"threads": torch.get_num_threads(), "settings": asdict(settings), "digest": digest}
-
-
-def _key(record: dict[str, Any]) -> tuple[str, str, int]:
-    return record["rung"], record["form"], record["seed"]
-
-
-def _in_order(kept: dict[tuple[str, str, int], dict[str, Any]], names: list[str]) -> list[dict[str, Any]]:
-    """Rung by rung, the short form first; a rung that is no more is left out."""
-    return [kept[key] for key in sorted(kept, key=lambda key: (names.index(key[0]), key[1:])) if key[0] in names]
 
 
 def _told(record: dict[str, Any]) -> str:

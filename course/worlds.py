@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ from helpers.things import KINDS, Pair
 from whatchanged.models.caption_loss import flipped
 from whatchanged.models.prepared import PreparedPairs
 
+# Of pairs with 0, 1 and 2 changes. Training is made harder than the test.
+SHARES = {"train": (0.1, 0.25, 0.65), "validation": (0.2, 0.6, 0.2), "test": (0.1, 0.6, 0.3)}
+HAND = Nuisance(rotation=2, shift_x=1.5, shift_y=1.5, gain=1.12, noise=4)
 _FIRST = {"train": 0, "validation": 100_000, "test": 200_000}  # of a part's scenes, so that no part shares one
 Claims = set[tuple[str, str, str]]
 
@@ -36,8 +39,8 @@ class GeneratedWorld:
 
     seed: int
     counts: Mapping[str, int]
-    shares: Mapping[str, Sequence[float]]
-    hand: Nuisance
+    shares: Mapping[str, Sequence[float]] = field(default_factory=lambda: SHARES)
+    hand: Nuisance = HAND
     alike: float = 0.35
 
     join = " and "  # stands between the sentences of a caption, and nowhere else

@@ -1,0 +1,248 @@
+"""Notebook 05's ablation: T-BLIP2 less one part each, and its baseline, trained as long and with three seeds each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from course import worlds
+from course.kept_results import KEPT_RESULTS, digest_of, expected, keep_all
+from helpers import nuisances, scenes, sentences, things
+from helpers.evaluation import captioning
+from whatchanged import alignment, clusters, geometry, light, noise, realignment, structure, tolerance, training
+from whatchanged.devices import device
+from whatchanged.images import gray, resized, same_size, shrink
+from whatchanged.models import (
+    asking,
+    blip2,
+    caption_loss,
+    ddla,
+    detector,
+    finetuning,
+    language,
+    matching,
+    parts,
+    tblip2,
+    views,
+    word_head,
+)
+from whatchanged.models.prepared import PreparedPairs
+from whatchanged.models.tblip2_options import TBLIP2Options
+from whatchanged.training import feeding, losses
+from whatchanged.training.fit import Trainer
+
+ABLATION_FILE = KEPT_RESULTS / "05_ablation.json"
+SEEDS = (0, 1, 2)
+BASELINE = "DDLA"
+METRICS = ("BLEU-4", "METEOR", "ROUGE-L", "CIDEr-D")
+TEST = 500  # pairs
+BEAMS = 4
+
+
+@dataclass(frozen=True)
+class Row:
+    """All that one training is; as it stands here, T-BLIP2 as notebook 05 trains it.
+
+    Attributes
+    ----------
+    baseline : whether DDLA is trained, of whose settings only pairs, epochs, batch and rate count.
+    pairs, epochs, batch : to train on, times, and pairs a step.
+    rate : of the optimizer where it is highest; of what is new half of it.
+    streams, clusters : of `TBLIP2Options`.
+    itm, itc, words : weights of the losses.
+    apart : whether each cluster learns to show one sentence; otherwise all of them together the caption.
+    """
+
+    baseline: bool = False
+    pairs: int = 6000
+    epochs: int = 5
+    batch: int = 32
+    rate: float = 0.004
+    streams: str = "two"
+    clusters: bool = True
+    itm: float = 0.1
+    itc: float = 0.1
+    words: float = 2.0
+    apart: bool = True
+
+
+ROWS: dict[str, dict[str, Any]] = {
+    "T-BLIP2": {},
+    "one stream": {"streams": "one"},
+    "no clusters": {"clusters": False},
+    "no ITM": {"itm": 0.0},
+    "no ITC": {"itc": 0.0},
+    "no words": {"words": 0.0},
+    "words of the whole caption": {"apart": False},
+    BASELINE: {"baseline": True, "epochs": 3, "rate": 0.002},
+}
+
+
+def rows() -> dict[str, Row]:
+    """The settings of each row."""
+    return {name: replace(Row(), **change) for name, change in ROWS.items()}
+
+
+def shortened(settings: Row) -> Row:
+    """The same for one epoch: of the baseline, what the notebook trains itself."""
+    return replace(settings, epochs=1)
+
+
+def world(pairs: int) -> worlds.GeneratedWorld:
+    """The notebook's scenes, the same for all rows and seeds."""
+    return worlds.GeneratedWorld(0, {"train": pairs, "validation": 0, "test": TEST})
+
+
+def network(settings: Row, seed: int) -> Any:
+    """T-BLIP2 or DDLA, untrained, with weights drawn by a seed."""
+    torch.manual_seed(seed)
+    made, processor = blip2.small_blip2(_vocabulary(), seed=seed)
+    if settings.baseline:
+        return ddla.DDLA(processor.tokenizer, join=worlds.GeneratedWorld.join)
+    join = worlds.GeneratedWorld.join if settings.apart else None
+    form = {"streams": settings.streams, "clusters": settings.clusters, "join": join}
+    options = TBLIP2Options(**form, lora=0, freeze_vision=False, align_dim=64, eps=1.5, min_samples=4)
+    return tblip2.EnhancedDiffBLIP2(made, processor, options)
+
+
+@lru_cache(1)
+def _vocabulary() -> tuple[str, ...]:
+    return tuple(world(0).vocabulary())
+
+
+def recipe_of(settings: Row, model: nn.Module) -> training.Recipe:
+    """How a row learns."""
+    adam = partial(torch.optim.AdamW, fused=True)
+    if settings.baseline:
+        loss, optimizer = ddla.alignment_loss, adam(model.parameters(), settings.rate)
+    else:
+        loss = caption_loss.CaptionLoss(itm=settings.itm, itc=((0, settings.itc),), words=settings.words)
+        optimizer = adam(finetuning.parameter_groups(model, settings.rate, 0.5))
+    scheduler = partial(training.one_cycle, rise=0.15)
+    how = {"metrics": {}, "scheduler": scheduler, "augment": worlds.GeneratedWorld.augment, "clip": 1.0}
+    return training.Recipe(loss=loss, optimizer=optimizer, precision="fp32", **how)
+
+
+@lru_cache(2)
+def _prepared(part: str, pairs: int) -> PreparedPairs:
+    """Pairs of a part as all T-BLIP2s get them: what is prepared does not depend on the weights."""
+    return world(pairs).prepared(part, network(Row(), 0), Path())
+
+
+def trained(settings: Row, seed: int) -> dict[str, float]:
+    """Train one row with one seed, which draws its weights, the order of the pairs and their captions.
+
+    Returns
+    -------
+    dict
+        Scores of captions of the 500 test pairs, by the weights after the last step; of a T-BLIP2 also "ITC recall@1"
+        and "ITM accuracy"; "seconds" of the training.
+    """
+    model = network(settings, seed).to(device())
+    train, test = _prepared("train", settings.pairs), _prepared("test", settings.pairs)
+    torch.manual_seed(seed)
+    options = {"epochs": settings.epochs, "batch_size": settings.batch, "seed": seed, "progress": False}
+    began = time.perf_counter()
+    training.fit(model, train, None, recipe_of(settings, model), **options)
+    found = {"seconds": round(time.perf_counter() - began, 1)}
+    model.eval()
+    said = asking.describe_all(model, test, **({} if settings.baseline else {"num_beams": BEAMS}))
+    references = {str(number): list(own) for number, own in enumerate(test.captions)}
+    given = dict(zip(references, said, strict=True))
+    found |= dict(captioning.score(references, given, metrics=METRICS))
+    found["exact match"] = float(captioning.exact_matches(references, given).mean())
+    found |= world(settings.pairs).exact_scores(said, test.captions)
+    if not settings.baseline:
+        found["ITC recall@1"], found["ITM accuracy"] = asking.retrieval(model, test)
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def deciding() -> list[Any]:
+    """The code that decides what a row reaches: whatever runs between a seed and a score and could change it.
+
+    Of this module the functions that make world, network and recipe, and train. Of the others what draws the scenes,
+    lays them on each other, finds clusters, the models, their losses, how they are trained, and the scores. Left out is
+    what hands on, unchanged, what it gets, saves and loads, or shows progress.
+    """
+    own = [shortened, world, network, _vocabulary.__wrapped__, recipe_of, _prepared.__wrapped__, trained]
+    drawn = [worlds.GeneratedWorld, things, nuisances, sentences, scenes, gray, resized, same_size, shrink]
+    laid = [alignment, realignment, structure, geometry, light, noise, tolerance, clusters]
+    model = tblip2.EnhancedDiffBLIP2
+    used = [getattr(model, name) for name in _DECIDING]
+    built = [blip2.small_blip2, blip2.word_processor, detector, language, matching, views, word_head, ddla]
+    asked = [caption_loss, finetuning.parameter_groups, parts.built_part, asking, PreparedPairs.__getitem__]
+    taught = [feeding, losses, training.Recipe, training.fit, Trainer]
+    return [*own, *drawn, *laid, *used, *built, *asked, *taught, captioning.score, captioning.exact_matches]
+
+
+# Of T-BLIP2; it also saves and loads itself.
+_DECIDING = ["__init__", "prepare", "compute_difference_map", "visual", "forward", "generate", "encode_images"]
+_DECIDING += ["_features", "_normalized", "_detect", "_queries", "_token_kinds", "_query", "_where_it_differs"]
+_DECIDING += ["_nameable"]
+
+
+@lru_cache(1)
+def _code() -> str:
+    return digest_of(deciding())
+
+
+def current_digest(settings: Row) -> str:
+    """The hash of that code and of these settings."""
+    return digest_of([], [_code(), worlds.SHARES, asdict(worlds.HAND), TEST, BEAMS, asdict(settings)])
+
+
+def ablate(
+    path: Path = ABLATION_FILE,
+    *,
+    names: Collection[str] = (),
+    seeds: Sequence[int] = SEEDS,
+    announce: Callable[[str], None] = print,
+) -> list[dict[str, Any]]:
+    """Train rows, the baseline also in its short form, and keep each training at once; see `kept_results.keep_all`.
+
+    Parameters
+    ----------
+    path : the JSON file.
+    names : of rows; empty is all.
+    seeds : one training each.
+    announce : told of each training.
+
+    Raises
+    ------
+    ValueError
+        A row is unknown, the file is no such file, or another run writes it.
+    """
+    known = rows()
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"there is no row {unknown[0]!r}: choose from {', '.join(map(repr, known))}")
+    wanted = []
+    for seed in seeds:
+        for name in names or known:
+            forms = {"whole": known[name]} | ({"short": shortened(known[name])} if name == BASELINE else {})
+            wanted += [({"row": name, "form": form, "seed": seed}, one) for form, one in forms.items()]
+
+    def make(about: dict[str, Any], settings: Row) -> dict[str, float]:
+        return trained(settings, about["seed"])
+
+    return keep_all(path, wanted, make, digest=current_digest, order=list(known), announce=announce, told=_told)
+
+
+def expectation(kept: Sequence[dict[str, Any]], metric: str = "ROUGE-L") -> tuple[float, float]:
+    """Where a metric from 0 to 1 of the baseline's short form is expected: `kept_results.expected`."""
+    short = [one[metric] for one in kept if (one["row"], one["form"]) == (BASELINE, "short")]
+    return expected(short, TEST)
+
+
+def _told(record: dict[str, Any]) -> str:
+    """One training in a line."""
+    return (
+        f"{record['row']:<28}{record['form']:<7}seed {record['seed']}  CIDEr-D {record['CIDEr-D']:.3f}"
+        f"  tuple F1 {record['tuple F1']:.3f}  {record['seconds']:.0f} s"
+    )
