@@ -166,8 +166,10 @@ def models_in(folder: Path) -> dict[str, Path]:
     lacking = [one for one, place in places.items() if not (place / "options.json" if one == "05" else place).is_file()]
     if lacking:
         commands = " and ".join(f"`make course NOTEBOOK={number}`" for number in lacking)
-        count = f"the model of notebook {lacking[0]}" if len(lacking) == 1 else f"models of {len(lacking)} notebooks"
-        raise ValueError(f"{folder} lacks {count}: {commands} trains what is missing, `make course` all in turn")
+        raise ValueError(
+            f"no model of notebook {' and '.join(lacking)} lies there: {commands} trains what is missing, `make course`"
+            " all of them"
+        )
     return places
 
 

@@ -56,11 +56,11 @@ def folders(tmp_path_factory) -> Path:
 
 
 REFUSED = [
-    ("DATA_DIR", "nowhere", "there is no .*nowhere nor .*nowhere; python download_and_unzip.py --list", "1234 5"),
-    ("INBOX", "nowhere", "there is no", "2345"),
+    ("DATA_DIR", "nowhere", "there is no .*nowhere nor .*nowhere; python download_and_unzip.py --list", "1234 56"),
+    ("INBOX", "nowhere", "there is no", "23456"),
     ("WEIGHTS", "nowhere.pt", "there is no", "1234"),
-    ("DATA_DIR", "empty", "holds no", "12345"),
-    ("INBOX", "empty", "holds no", "2345"),
+    ("DATA_DIR", "empty", "holds no", "123456"),
+    ("INBOX", "empty", "holds no", "23456"),
     ("DATA_DIR", "three", r"holds the classes \(.*dry.*\): give two", "24"),
     ("DATA_DIR", "colors", "in all .* pairs of the part 'train' shape is the same", "3"),
     ("WEIGHTS", "other.pt", "not those of a resnet50", "13"),
@@ -75,6 +75,9 @@ REFUSED = [
     ("CHECKPOINT", "other.pt", "is damaged|is not a .keras file", "234"),
     ("CHECKPOINT", "classifier.safetensors", "holds no dbt_resnet50 that judges", "3"),
     ("CHECKPOINT", "empty", "holds no options.json", "5"),
+    ("MODELS", "nowhere", "there is no", "6"),
+    ("MODELS", "empty", "no model of notebook 02 and 03 and 04 and 05 lies there: `make course NOTEBOOK=02`", "6"),
+    ("MODELS", None, "no model of notebook 02 and 03 and 04 and 05 lies there: `make course NOTEBOOK=02`", "6"),
     ("MODEL_NAME", "empty", "without a configuration that could be read; give a folder or the hub's name", "5"),
 ]
 
