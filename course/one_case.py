@@ -39,7 +39,7 @@ TRAINING = {
 
 HAND = Nuisance(rotation=2, shift_x=1.5, shift_y=1.5, gain=1.12, noise=4)
 WALL = 64  # pixels a side, as notebooks 02 and 04 learn them
-NEAR = 8  # pixels that a box may lie beside the truth
+BESIDE = 8  # pixels that a box may lie beside the truth
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +134,7 @@ EDITED: dict[str, Callable[[int, int], Case]] = {"photograph, recolored": cup, "
 """Kinds of pairs that follow from (seed, index): generated, and photographs edited by recipe."""
 
 
-def taken(folder: Path) -> list[Case]:
+def real_cases(folder: Path) -> list[Case]:
     """The real pairs of which both pictures were taken: those of a board, a map and a screen that lie in the folder.
 
     Parameters
@@ -207,7 +207,7 @@ def timed(ask: Callable[[Case], Answer], case: Case, times: int) -> Answer:
 def boxes_right(found: Difference, case: Case) -> bool | None:
     """Whether each true box is hit and each found one lies in a true one; where no box is known, whether any is right.
 
-    A box lies in another where more than half of it does, with `NEAR` pixels to spare.
+    A box lies in another where more than half of it does, with `BESIDE` pixels to spare.
     """
     if case.boxes is None:
         return None if case.changed is None else bool(found.regions) == case.changed
@@ -215,7 +215,7 @@ def boxes_right(found: Difference, case: Case) -> bool | None:
     for x, y, width, height in found.boxes:
         hits[y : y + height, x : x + width] = True
     for x, y, width, height in case.boxes:
-        there[max(0, y - NEAR) : y + height + NEAR, max(0, x - NEAR) : x + width + NEAR] = True
+        there[max(0, y - BESIDE) : y + height + BESIDE, max(0, x - BESIDE) : x + width + BESIDE] = True
     inside = [there[y : y + height, x : x + width].mean() > 0.5 for x, y, width, height in found.boxes]
     return all(inside) and all(hits[y : y + height, x : x + width].any() for x, y, width, height in case.boxes)
 
@@ -225,7 +225,7 @@ def sentence_right(said: str, case: Case) -> bool | None:
     return change_tuples(said) == change_tuples(case.caption) if case.caption else None
 
 
-def verdict(given: Sequence[float], case: Case, warned: bool | None, picture: np.ndarray) -> Answer:
+def two_verdicts(given: Sequence[float], case: Case, warned: bool | None, picture: np.ndarray) -> Answer:
     """The answer of a network that gives the picture before, and the one after, a probability of a defect."""
     told = ", then ".join(f"{'defective' if one > 0.5 else 'sound'} ({one:.2f})" for one in given)
     right = None if case.defective is None else tuple(one > 0.5 for one in given) == case.defective

@@ -98,9 +98,9 @@ def test_a_sentence_is_held_to_what_it_claims_not_to_its_words():
 
 def test_a_verdict_needs_both_pictures_right():
     asked = case(defective=(False, True))
-    assert one_case.verdict([0.1, 0.9], asked, None, GRAY).right is True
-    assert one_case.verdict([0.8, 0.9], asked, None, GRAY).right is False
-    answer = one_case.verdict([0.8, 0.2], case(), True, GRAY)
+    assert one_case.two_verdicts([0.1, 0.9], asked, None, GRAY).right is True
+    assert one_case.two_verdicts([0.8, 0.9], asked, None, GRAY).right is False
+    answer = one_case.two_verdicts([0.8, 0.2], case(), True, GRAY)
     assert (answer.told, answer.right, answer.warned) == ("defective (0.80), then sound (0.20)", None, True)
 
 
@@ -130,7 +130,11 @@ def test_what_is_not_a_question_is_no_number():
 def test_the_matrix_says_right_wrong_and_warned():
     said = [("a", "x", Answer("", True)), ("a", "y", Answer("", False, True)), ("b", "x", Answer("", None, True))]
     axis = one_case.matrix(["a", "b"], ["x", "y"], said).axes[0]
-    assert {one.xy: one.get_text() for one in axis.texts} == {(0, 0): "right", (1, 0): "wrong, warned", (0, 1): "warned"}
+    assert {one.xy: one.get_text() for one in axis.texts} == {
+        (0, 0): "right",
+        (1, 0): "wrong, warned",
+        (0, 1): "warned",
+    }
 
 
 def test_the_tree_leads_from_one_picture_to_its_job_alone():
@@ -201,10 +205,10 @@ def test_the_words_that_name_a_cell_of_training_are_in_one_cell_each(number):
 
 @pytest.mark.real
 def test_the_real_pairs_are_those_that_lie_there(real_data, tmp_path):
-    found = one_case.taken(real_data)
+    found = one_case.real_cases(real_data)
     assert [one.world for one in found] == ["board", "map", "screen"]
     board, *others = found
     listed = sorted((real_data / "deep-pcb").glob("*.txt"))[0].read_text().splitlines()
     assert board.boxes.tolist() == [[a, b, c - a, d - b] for a, b, c, d, _ in (map(int, one.split()) for one in listed)]
     assert all(one.boxes is None and one.changed for one in others)
-    assert one_case.taken(tmp_path) == []
+    assert one_case.real_cases(tmp_path) == []
