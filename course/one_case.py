@@ -253,7 +253,9 @@ def tabled(answers: Iterable[tuple[str, str, Answer]]) -> pandas.DataFrame:
 def shares(table: pandas.DataFrame, column: str) -> pandas.DataFrame:
     """The mean of "right" or "warned" by pair and method; NaN where there is none."""
     known = table[table[column].notna()]
-    return known.pivot_table(column, "pair", "method", sort=False).reindex(index=table.pair.unique())
+    rates = known.pivot_table(column, "pair", "method", sort=False)
+    methods = [name for name in table.method.unique() if name in rates]
+    return rates.reindex(index=table.pair.unique(), columns=methods)
 
 
 def card(case: Case, found: Difference, evidence: dict[str, np.ndarray], *, width: float = 10.0) -> Figure:
