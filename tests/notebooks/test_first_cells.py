@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from support import NOTEBOOKS, read_notebook, save_picture
+from support import NOTEBOOKS, ROOT, read_notebook, run_offline, save_picture
 
 from course import opening
 from helpers import runtime, scenes
@@ -111,6 +111,22 @@ def test_weights_as_torchvision_publishes_them_are_taken_from_its_cache(tmp_path
     kept.parent.mkdir(parents=True)
     torch.save(OrderedDict(old), kept)
     assert begin(number, tmp_path / "out", WEIGHTS="imagenet")["weights"] == "imagenet"
+
+
+@pytest.mark.process
+def test_without_the_models_notebook_06_stops_before_anything_else(tmp_path):
+    """By papermill: the cells after the one that opens are not reached, and the sentence names the command."""
+    done = run_offline(ROOT / "notebooks" / "06_one_case.ipynb", tmp_path)
+    assert done.returncode == 1
+    told = "no model of notebook 02 and 03 and 04 and 05 lies there: `make course NOTEBOOK=02` and"
+    assert any("raised ValueError: MODELS is" in line and told in line for line in done.stdout.splitlines()), (
+        done.stdout
+    )
+    cells = checks.code_cells(read_notebook(tmp_path / "06_one_case.failed.ipynb"))
+    failed = [place for place, cell in enumerate(cells) if any(one.output_type == "error" for one in cell.outputs)]
+    assert len(failed) == 1
+    assert "opening.given(" in cells[failed[0]].source
+    assert [cell.execution_count for cell in cells[failed[0] + 1 :] if cell.execution_count] == []
 
 
 def test_what_is_there_is_opened(folders, tmp_path, monkeypatch):
