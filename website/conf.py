@@ -112,7 +112,12 @@ class Text(HTMLParser):
         given = dict(attributes)
         if tag in ("section", "dt") and given.get("id"):
             self.parts.append(f'<{tag} id="{given["id"]}">')
-        if tag in ("style", "script", "svg", "math") or given.get("class") == "headerlink":
+        if tag in ("style", "script", "svg", "math") or given.get("class") in (
+            "headerlink",
+            "ways",
+            "collapsed",
+            "expanded",
+        ):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
