@@ -91,7 +91,7 @@ def described(app, what, name, obj, options, lines):
 
 def finish_page(app, name, template, context, doctree):
     """Each picture leads to itself, as large as it is; the search page alone knows the text of all pages."""
-    lone = r'(<a [^>]*>\s*)?(<img [^>]*src="([^":]*_images/[^"]+)"[^>]*>)'
+    lone = r'(<a [^>]*>(?:\s|<span[^>]*>)*)?(<img [^>]*src="([^":]*_images/[^"]+)"[^>]*>)'
     context["body"] = re.sub(
         lone, lambda found: found[0] if found[1] else f'<a href="{found[3]}">{found[2]}</a>', context.get("body", "")
     )

@@ -54,6 +54,7 @@ class Page(HTMLParser):
         given = dict(attributes)
         self.ids.add(given.get("id"))
         if tag == "a" and given.get("href"):
+            assert not self.within, "a link in a link"
             self.links.append(given["href"])
             self.within = given["href"]
         if tag == "img":

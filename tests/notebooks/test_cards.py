@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
 import notebook_checks as checks
 import pytest
@@ -98,7 +99,7 @@ def test_each_model_that_a_notebook_leaves_has_its_card():
 
 
 def test_the_machine_of_the_outputs_is_the_one_told():
-    (row,) = [line for line in PAGES["real"].splitlines() if line.startswith("| notebooks 01 to")]
+    (row,) = [line for line in PAGES["real"].splitlines() if line.startswith("| every notebook")]
     for path in NOTEBOOKS:
         text = "".join(
             output.get("text", "") for cell in checks.code_cells(read_notebook(path)) for output in cell.outputs
@@ -107,3 +108,14 @@ def test_the_machine_of_the_outputs_is_the_one_told():
         assert re.search(r"^device +cpu, bf16$|^GPUs +0$", text, re.MULTILINE)
         for module, version in re.findall(r"^(torch|tensorflow) +(\d+\.\d+)", text, re.MULTILINE):
             assert f"{ {'torch': 'PyTorch', 'tensorflow': 'TensorFlow'}[module] } {version}" in row
+
+
+def test_the_citation_is_of_this_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    cited = dict(
+        re.findall(r"^[ -]*([a-z-]+): (.+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    assert cited["version"] == project["version"]
+    assert cited["license"] == project["license"]
+    assert cited["name"] in (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert {"cff-version", "message", "title"} <= set(cited)
