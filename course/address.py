@@ -26,6 +26,12 @@ def repository(root: Path = ROOT) -> str:
     return project.get("urls", {}).get("Repository", "")
 
 
+def on_github(address: str) -> str:
+    """As https://github.com/owner/name, also of owner/name alone; "" of what is no address on GitHub."""
+    found = _GITHUB.fullmatch(address) or _GITHUB.fullmatch(f"https://github.com/{address}")
+    return f"https://github.com/{found[1]}" if found else ""
+
+
 def set_repository(address: str, root: Path = ROOT) -> list[Path]:
     """Write an address, a Colab badge and the set-up cell's default wherever they belong; an empty one removes them.
 
@@ -96,8 +102,12 @@ def _lead(text: str, place: str, address: str) -> str:
 
 
 def _badge(place: str, address: str) -> str:
-    link = address.replace("https://github.com/", f"{_COLAB}/github/")
-    return f"[![Open in Colab]({_COLAB}/assets/colab-badge.svg)]({link}/blob/{BRANCH}/{place})"
+    return f"[![Open in Colab]({_COLAB}/assets/colab-badge.svg)]({colab_link(address, place)})"
+
+
+def colab_link(address: str, place: str) -> str:
+    """Where Colab opens a file of the repository at an address on GitHub."""
+    return f"{address.replace('https://github.com/', f'{_COLAB}/github/')}/blob/{BRANCH}/{place}"
 
 
 def _readme(text: str, place: str, address: str) -> str:

@@ -257,7 +257,7 @@ def shares(table: pandas.DataFrame, column: str) -> pandas.DataFrame:
     return rates.reindex(index=table.pair.unique(), columns=methods)
 
 
-def card(case: Case, found: Difference, evidence: dict[str, np.ndarray], *, width: float = 10.0) -> Figure:
+def pair_card(case: Case, found: Difference, evidence: dict[str, np.ndarray], *, width: float = 10.0) -> Figure:
     """A pair with boxes, found ones orange and true ones green and dashed, and beside it where networks looked.
 
     Parameters

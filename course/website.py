@@ -12,18 +12,20 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from course.address import BRANCH, plain_lead, repository
-from course.notebooks import lead, title
+import whatchanged.__main__
+from course import chapters
+from course.address import BRANCH, on_github, repository
+from course.notebooks import title
 from course.results import beside
 from helpers.runtime import ROOT
 
 SOURCE = ROOT / "website"
 DOCS = ROOT / "docs"
 APART = {"licences.md"}  # of `docs/`: a table for whoever passes packages on
-_PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)#:\s]+)(?:#[^)\s]*)?\)")
 _FENCED = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
-_HERE = "<!-- the notebooks -->"
+_HERE = "<!-- here -->"  # where a page of `website/` gets what is made of code or notebooks
+QUESTIONS = "notebooks/questions"
 
 
 def pages_of(
@@ -66,37 +68,49 @@ def build(pages: dict[str, Path], target: Path, report: str = "") -> list[str]:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="site-", dir=target.parent) as folder:
         source, doctrees, site = (Path(folder) / name for name in ("source", "doctrees", "site"))
-        _lay_out(pages, source, report)
+        address = on_github(os.environ.get("COURSE_REPOSITORY", repository()))
+        _lay_out(pages, source, report, address)
         options = ["-q", "-E", "-b", "html", "-c", str(SOURCE), "-d", str(doctrees)]
         command = [sys.executable, "-m", "sphinx", *options, str(source), str(site)]
-        known = {"COURSE_REPOSITORY": repository(), "COURSE_BRANCH": BRANCH} | os.environ
+        known = os.environ | {"COURSE_REPOSITORY": address, "COURSE_BRANCH": BRANCH}
         done = subprocess.run(command, env=known, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ValueError(f"the site could not be built: {done.stderr.strip()}")
+        for place, path in pages.items():  # to download: the notebook itself, not what the site made of it
+            shutil.copyfile(path, site / "_sources" / "notebooks" / place)
         if target.exists():
             shutil.rmtree(target)
         site.rename(target)
     return done.stderr.strip().splitlines()
 
 
-def _lay_out(pages: dict[str, Path], source: Path, report: str) -> None:
-    """What Sphinx reads: notebooks, `docs/` and pictures where they lie in the project, and the front page."""
+def _lay_out(pages: dict[str, Path], source: Path, report: str, address: str) -> None:
+    """What Sphinx reads: notebooks, `docs/` and pictures where they lie in the project, and the site's own pages."""
     for place, path in pages.items():
         (source / "notebooks" / place).parent.mkdir(parents=True, exist_ok=True)
-        text = plain_lead(path.read_text(encoding="utf-8"))
+        text = chapters.chapter(path.read_text(encoding="utf-8"), place, address)
         (source / "notebooks" / place).write_text(text, encoding="utf-8")
     shutil.copytree(ROOT / "images", source / "images")
     failed = [place for place in pages if place.endswith(".failed.ipynb")]
-    chapters = {place: path for place, path in pages.items() if "/" not in place and place not in failed}
-    entries = [f"{place[:2]} {title(path)} <{_document(place)}>" for place, path in chapters.items()]
+    first = {place: path for place, path in pages.items() if "/" not in place and place not in failed}
+    entries = [f"{place[:2]} {title(path)} <{_document(place)}>" for place, path in first.items()]
+    if first:
+        (source / f"{QUESTIONS}.md").write_text(chapters.questions(first), encoding="utf-8")
+        entries.append(f"All questions <{QUESTIONS}>")
     if report:
         (source / "report.md").write_text(report, encoding="utf-8")
         entries.append("report")
-    parts = [*(_teaser(place, source / "notebooks" / place) for place in chapters), _toctree("The notebooks", entries)]
-    front = (SOURCE / "index.md").read_text(encoding="utf-8").replace(_HERE, "\n\n".join(parts))
-    solutions = [_document(place) for place in pages if place not in [*chapters, *failed]]
+    cards = [chapters.card(place, source / "notebooks" / place) for place in first]
+    solutions = [_document(place) for place in pages if place not in [*first, *failed]]
     trees = [_toctree("Solutions", solutions), _toctree("Failed", list(map(_document, failed)))]
-    (source / "index.md").write_text("\n".join([front, *trees]), encoding="utf-8")
+    made = {
+        "index": "\n\n".join([*cards, _toctree("The notebooks", entries)]),
+        "command_line": chapters.options_of(whatchanged.__main__.parser()),
+        "api": "",
+    }
+    for name, text in made.items():
+        page = (SOURCE / f"{name}.md").read_text(encoding="utf-8").replace(_HERE, text)
+        (source / f"{name}.md").write_text("\n".join([page, *trees]) if name == "index" else page, encoding="utf-8")
     _lay_out_docs(source)
 
 
@@ -123,15 +137,3 @@ def _document(place: str) -> str:
 
 def _toctree(caption: str, entries: Sequence[str]) -> str:
     return "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *entries, "```"]) if entries else ""
-
-
-def _teaser(place: str, path: Path) -> str:
-    """A notebook on the front page: its title, its first paragraph and its first picture, all of them links to it."""
-    text = lead(path)
-    link = f"notebooks/{place}"
-    parts = [f"## [{place[:2]} {title(path)}]({link})"]
-    parts += [part for part in text.split("\n\n")[1:] if not _PICTURE.match(part)][:1]
-    picture = _PICTURE.search(text)
-    if picture:
-        parts.append(f"[![{picture[1]}]({picture[2].removeprefix('../')})]({link})")
-    return "\n\n".join(parts)

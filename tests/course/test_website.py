@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -13,7 +15,8 @@ import nbformat
 import pytest
 from support import ROOT
 
-from course import address, notebooks, reports, website
+import whatchanged
+from course import address, chapters, notebooks, reports, website
 from course.notebooks import select
 from course.reports import Run
 
@@ -44,19 +47,28 @@ class Page(HTMLParser):
         super().__init__()
         self.path, self.ids, self.links, self.images = path, set(), [], []
         self.loaded: list[str] = []
+        self.within, self.lone = None, []
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag, attributes):
         given = dict(attributes)
         self.ids.add(given.get("id"))
         if tag == "a" and given.get("href"):
+            assert not self.within, "a link in a link"
             self.links.append(given["href"])
+            self.within = given["href"]
         if tag == "img":
             self.images.append(given)
+            if "_images/" in given["src"] and not self.within:
+                self.lone.append(given["src"])
         if tag in ("img", "script", "iframe", "source") and given.get("src"):
             self.loaded.append(given["src"])
         if tag == "link" and given.get("rel") in ("stylesheet", "preload", "icon"):
             self.loaded.append(given["href"])
+
+    def handle_endtag(self, tag):
+        if tag == "a":
+            self.within = None
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +119,62 @@ def test_a_notebook_is_there_with_all_it_shows(site, pages, place):
     assert {"copybutton.js"} <= {Path(urlsplit(link).path).name for link in page.loaded}
 
 
+@pytest.mark.parametrize("place", PAGES)
+def test_the_set_up_is_folded_on_the_page_and_as_it_was_in_the_file(site, place):
+    text = (site / "notebooks" / place).with_suffix(".html").read_text(encoding="utf-8")
+    folded = re.findall(r'<details class="admonition hide above-input">(.*?)</details>', text, re.DOTALL)
+    plain = [re.sub(r"<[^>]+>", "", one) for one in folded]
+    assert "COURSE_REPOSITORY" in plain[0]
+    assert "OUTPUT_DIR" in plain[1]
+    cells = nbformat.read(PAGES[place], 4).cells
+    told = [number for number, cell in enumerate(cells) if cell.cell_type == "code"]
+    assert 3 <= len(folded) < len(told) / 2
+    assert (site / "_sources" / "notebooks" / place).read_bytes() == PAGES[place].read_bytes()
+
+
+def test_every_picture_leads_to_itself_or_elsewhere(pages):
+    assert {path.name: page.lone for path, page in pages.items() if page.lone} == {}
+
+
+def test_every_notebook_has_a_card_with_time_level_and_needs(site, pages):
+    text = (site / "index.html").read_text(encoding="utf-8")
+    for notebook in NOTEBOOKS:
+        facts = chapters.facts_of(notebook.stem)
+        assert list(facts) == ["Time", "Level", "You need"], notebook.stem
+        assert all(f"<strong>{name}:</strong> {fact}" in text for name, fact in facts.items())
+    assert chapters.facts_of("99_not_yet") == {}
+
+
+def test_all_questions_stand_on_one_page(site):
+    text = (site / "notebooks" / "questions.html").read_text(encoding="utf-8")
+    cells = [cell.source for path in NOTEBOOKS for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown"]
+    asked = [one for source in cells for one in re.findall(r"<summary>(.*?)</summary>", source)]
+    assert len(asked) >= 20
+    assert re.findall(r"<summary>(.*?)</summary>", text) == asked
+
+
+@pytest.mark.parametrize("command", ["diff", "describe", "app"])
+def test_the_command_line_has_a_page_with_every_option(site, command):
+    """As the program itself prints them."""
+    done = subprocess.run([sys.executable, "-m", "whatchanged", command, "--help"], capture_output=True, text=True)
+    options = set(re.findall(r"^  (--[a-z][\w-]*)", done.stdout, re.MULTILINE))
+    text = (site / "command_line.html").read_text(encoding="utf-8")
+    section = re.split(r"<h2>", text.partition(f"<h2>{command}<")[2])[0]
+    assert len(options) >= 3
+    assert {one for one in options if f'<span class="pre">{one}</span>' not in section} == set()
+    assert "\N{EN DASH}" not in section
+
+
+def test_the_public_names_have_a_page(site, pages):
+    page = pages[site / "api.html"]
+    assert {f"whatchanged.{name}" for name in whatchanged.__all__} <= page.ids
+    text = re.sub(r"<[^>]+>", "", page.path.read_text(encoding="utf-8"))
+    assert (
+        "uint8 arrays (H, W, 3), RGB, or (H, W); pictures of Pillow; or image files, of which the first pages" in text
+    )
+    assert "Warning" not in text
+
+
 def test_the_front_page_leads_to_all(site, pages):
     front = pages[site / "index.html"]
     for notebook in NOTEBOOKS:
@@ -141,7 +209,9 @@ def test_colab_where_the_repository_is_known(tmp_path, monkeypatch, place):
     assert website.build(FIRST, tmp_path / "site") == []
     text = (tmp_path / "site" / "notebooks" / f"{NOTEBOOKS[0].stem}.html").read_text()
     link = f"https://colab.research.google.com/github/someone/course/blob/main/notebooks/{NOTEBOOKS[0].name}"
-    assert link in text
+    ways = text.partition('<p class="ways">')[2].partition("</p>")[0]
+    assert f'"{link}">Open in Colab' in ways
+    assert f'"https://github.com/someone/course/blob/main/notebooks/{NOTEBOOKS[0].name}">Source' in ways
 
 
 def test_a_notebook_that_knows_its_address_opens_in_colab_and_fetches_nothing(tmp_path, monkeypatch):
