@@ -39,7 +39,7 @@ TRAINING = {
 
 HAND = Nuisance(rotation=2, shift_x=1.5, shift_y=1.5, gain=1.12, noise=4)
 WALL = 64  # pixels a side, as notebooks 02 and 04 learn them
-BESIDE = 8  # pixels that a box may lie beside the truth
+SPARE = 8  # pixels that a box may lie beside the truth
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,9 +154,8 @@ def real_cases(folder: Path) -> list[Case]:
     names = {"map": "map, a name corrected", "screen": "screen, a sign is gone"}
     for world, sides in pictures.items():
         if all((folder / side).is_file() for side in sides):
-            pair = read_image(folder / sides[0]), read_image(folder / sides[1])
-            crop = (slice(None), slice(None, 438))  # the screen is empty farther right
-            found.append(Case(names[world], world, *(one[crop] for one in pair), True, caption=names[world]))
+            before, after = (read_image(folder / side)[:, :438] for side in sides)  # the screen is empty farther right
+            found.append(Case(names[world], world, before, after, True, caption=names[world]))
     return found
 
 
@@ -207,7 +206,7 @@ def timed(ask: Callable[[Case], Answer], case: Case, times: int) -> Answer:
 def boxes_right(found: Difference, case: Case) -> bool | None:
     """Whether each true box is hit and each found one lies in a true one; where no box is known, whether any is right.
 
-    A box lies in another where more than half of it does, with `BESIDE` pixels to spare.
+    A box lies in another where more than half of it does, with `SPARE` pixels to spare.
     """
     if case.boxes is None:
         return None if case.changed is None else bool(found.regions) == case.changed
@@ -215,7 +214,7 @@ def boxes_right(found: Difference, case: Case) -> bool | None:
     for x, y, width, height in found.boxes:
         hits[y : y + height, x : x + width] = True
     for x, y, width, height in case.boxes:
-        there[max(0, y - BESIDE) : y + height + BESIDE, max(0, x - BESIDE) : x + width + BESIDE] = True
+        there[max(0, y - SPARE) : y + height + SPARE, max(0, x - SPARE) : x + width + SPARE] = True
     inside = [there[y : y + height, x : x + width].mean() > 0.5 for x, y, width, height in found.boxes]
     return all(inside) and all(hits[y : y + height, x : x + width].any() for x, y, width, height in case.boxes)
 
@@ -258,7 +257,7 @@ def shares(table: pandas.DataFrame, column: str) -> pandas.DataFrame:
     return rates.reindex(index=table.pair.unique(), columns=methods)
 
 
-def card(case: Case, found: Difference, evidence: dict[str, np.ndarray], *, width: float = 10.0) -> Figure:
+def pair_card(case: Case, found: Difference, evidence: dict[str, np.ndarray], *, width: float = 10.0) -> Figure:
     """A pair with boxes, found ones orange and true ones green and dashed, and beside it where networks looked.
 
     Parameters

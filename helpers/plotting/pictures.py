@@ -122,10 +122,12 @@ def _picture(axis: Any, picture: np.ndarray, heat: Any) -> None:
 
 def outline(axis: Any, box: Sequence[float], color: str, style: str) -> None:
     """Draw a box (x, y, width, height) into axes that show a picture, with a white edge that sets it off."""
-    x, y, *size = box
+    x, y, width, height = box
     for edge, line in (("white", 3.4), (color, 1.8)):
-        drawn = {"fill": False, "edgecolor": edge, "linewidth": line, "linestyle": style}
-        axis.add_patch(Rectangle((x - 0.5, y - 0.5), *size, **drawn))
+        drawn = Rectangle(
+            (x - 0.5, y - 0.5), width, height, fill=False, edgecolor=edge, linewidth=line, linestyle=style
+        )
+        axis.add_patch(drawn)
 
 
 def captioned_pairs(rows: Sequence[dict[str, Any]], *, columns: int = 2, width: float = 11.0) -> Figure:

@@ -148,7 +148,7 @@ def test_the_tree_leads_from_one_picture_to_its_job_alone():
 
 def test_a_card_has_the_pair_its_boxes_and_the_evidence():
     boxes = np.array([[12, 12, 16, 16]])
-    figure = one_case.card(case(boxes=boxes), difference((10, 10, 20, 20)), {"seen": GRAY})
+    figure = one_case.pair_card(case(boxes=boxes), difference((10, 10, 20, 20)), {"seen": GRAY})
     assert [axis.get_title() for axis in figure.axes] == ["before", "after", "seen"]
     assert [len(axis.patches) for axis in figure.axes] == [4, 4, 0], "a box and its white edge, true and found"
     words = one_case.spoken({"x": Answer("seen", False, None, None, 12.4)})
