@@ -1,4 +1,4 @@
-"""The course's own machinery: `python -m course run`, `train`, `sweep`, `ladder`, `people`, `site`, `address`."""
+"""The course's own machinery: `python -m course run`, `train`, `sweep`, `ladder`, `ablation`, `people`, `site`, `address`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     """All commands, each with its options."""
     whole = argparse.ArgumentParser(prog="python -m course", description="Execute the notebooks, and make the website.")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_run, _add_train, _add_sweep, _add_ladder, _add_people, _add_site, _add_address):
+    for add in (_add_run, _add_train, _add_sweep, _add_ladder, _add_ablation, _add_people, _add_site, _add_address):
         add(commands)
     return whole
 
@@ -156,6 +156,28 @@ def _ladder(options: argparse.Namespace) -> int:
 
     kept = ladder.climb(names=options.rungs, seeds=options.seeds or ladder.SEEDS, short=options.short)
     print(f"{count(len(kept), 'training')} in {ladder.LADDER_FILE}")
+    return 0
+
+
+def _add_ablation(commands) -> None:
+    ablation = commands.add_parser(
+        "ablation",
+        help="train a notebook's model less one part each",
+        description="Train notebook 05's T-BLIP2 less one part each, and DDLA, with some seeds, and keep what they reach"
+        " in notebooks/results/05_ablation.json. What is kept and current is not trained again, so that a run that was"
+        " stopped goes on; a change of code or settings makes it stale.",
+    )
+    ablation.add_argument("notebook", choices=("05",), metavar="NN", help="the notebook, 05")
+    ablation.add_argument("--rows", nargs="+", default=[], metavar="NAME", help="as 'no ITM' (all)")
+    ablation.add_argument("--seeds", nargs="+", type=int, default=[], metavar="N", help="a training each (0 1 2)")
+    ablation.set_defaults(run=_ablation)
+
+
+def _ablation(options: argparse.Namespace) -> int:
+    from course import ablation
+
+    kept = ablation.ablate(names=options.rows, seeds=options.seeds or ablation.SEEDS)
+    print(f"{count(len(kept), 'training')} in {ablation.ABLATION_FILE}")
     return 0
 
 

@@ -172,7 +172,10 @@ def deciding() -> list[Any]:
     what hands on, unchanged, what it gets, saves and loads, or shows progress.
     """
     own = [shortened, world, network, _vocabulary.__wrapped__, recipe_of, _prepared.__wrapped__, trained]
-    drawn = [worlds.GeneratedWorld, things, nuisances, sentences, scenes, gray, resized, same_size, shrink]
+    made = [
+        getattr(worlds.GeneratedWorld, name) for name in ("scene", "read", "vocabulary", "prepared", "exact_scores")
+    ]
+    drawn = [*made, things, nuisances, sentences, scenes, gray, resized, same_size, shrink]
     laid = [alignment, realignment, structure, geometry, light, noise, tolerance, clusters]
     model = tblip2.EnhancedDiffBLIP2
     used = [getattr(model, name) for name in _DECIDING]

@@ -120,6 +120,31 @@ class GeneratedWorld:
 
         return {"tuple F1": evaluation.resampled_interval(f1, len(pairs))}
 
+    def cause(self, index: int, caption: str, found: Sequence[Sequence[int]]) -> str:
+        """Why a caption of a test pair is wrong: the first of these that holds.
+
+        Parameters
+        ----------
+        found : the boxes of the clusters that the model got: x, y, width, height.
+        """
+        pair = self.scene("test", index)
+        inside = _overlaps(pair.boxes, np.reshape(found, (-1, 4)))  # pixels of each true box in each cluster
+        if (inside.sum(axis=1) == 0).any():
+            return "cluster missed"
+        if ((inside > 0.3 * pair.boxes[:, 2:].prod(axis=1, keepdims=True)).sum(axis=0) > 1).any():
+            return "clusters merged"
+        if (inside.sum(axis=0) == 0).any():
+            return "false cluster"
+        if len(pair.boxes) < inside.shape[1]:
+            return "cluster torn"
+        said, true = change_tuples(caption), change_tuples(pair.captions[0])
+        if any(not thing for thing, _, _ in said):
+            return "wording"
+        if len(said) != len(true):
+            return "one told too few or many"
+        words = [sorted(" ".join(f"{thing} {became}" for thing, _, became in own).split()) for own in (said, true)]
+        return "binding" if words[0] == words[1] else "attribute"
+
     def check(self, name: str, value: float | None, **bounds: float) -> None:
         """`runtime.check`: the bounds were set for these pairs."""
         runtime.check(name, np.nan if value is None else value, **bounds)
@@ -189,6 +214,18 @@ class PublishedWorld:
         """Nothing, as `claims`."""
         return {}
 
+    def cause(self, index: int, caption: str, found: Sequence[Sequence[int]]) -> str:
+        """Not known, as nothing is known of the changes."""
+        return "not known"
+
     def check(self, name: str, value: float | None, **bounds: float) -> None:
         """Nothing is held to a bound that was set for other pairs; a line says so."""
         print(f"{name}: not held to a bound, which was set for generated pairs")
+
+
+def _overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Pixels that each box (n, 4) shares with each of the others (m, 4): (n, m)."""
+    first, second = boxes[:, None], others[None]
+    low = np.maximum(first[..., :2], second[..., :2])
+    high = np.minimum(first[..., :2] + first[..., 2:], second[..., :2] + second[..., 2:])
+    return (high - low).clip(0).prod(axis=2)

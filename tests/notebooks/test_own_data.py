@@ -190,7 +190,7 @@ def test_t_blip2_on_pairs_of_ones_own(tmp_path):
                 Image.fromarray(picture).save(folder / part / f"{name}.png")
             records.append({"img_id": f"{number}{index:03}", "sentences": list(pair.captions)})
         (folder / f"{part}.json").write_text(json.dumps(records))
-    given = ["-p", "DATA_DIR", str(folder), "-p", "EPOCHS", "1", "-p", "ABLATION_EPOCHS", "0"]
+    given = ["-p", "DATA_DIR", str(folder), "-p", "EPOCHS", "1"]
     said = []
 
     def measured():
@@ -215,7 +215,7 @@ def test_t_blip2_on_a_published_data_set(tmp_path):
     """NLVR2: photographs of any size, of which one is gone, and one sentence a pair."""
     folder = write_published("nlvr2", tmp_path / "nlvr2", size=96, train=9, validation=2, test=8)
     (folder / "images" / "train" / "0" / "train-0-0-img1.png").unlink()
-    given = {"DATASET": "nlvr2", "DATA_DIR": folder, "EPOCHS": 1, "ABLATION_EPOCHS": 0, "BATCH_SIZE": 4}
+    given = {"DATASET": "nlvr2", "DATA_DIR": folder, "EPOCHS": 1, "BATCH_SIZE": 4}
     arguments = [part for name, value in given.items() for part in ("-p", name, str(value))]
     process = run_offline(ROOT / "notebooks" / "05_t_blip2.ipynb", tmp_path, *arguments)
     assert process.returncode == 0, process.stdout + process.stderr
