@@ -1,4 +1,4 @@
-"""The course's own machinery: `python -m course run`, `train`, `sweep`, `ladder`, `ablation`, `people`, `site`, `address`."""
+"""The course's own machinery: `python -m course run`, `train`, `sweep`, `site`, `address`, and what takes long once."""
 
 from __future__ import annotations
 
@@ -163,9 +163,9 @@ def _add_ablation(commands) -> None:
     ablation = commands.add_parser(
         "ablation",
         help="train a notebook's model less one part each",
-        description="Train notebook 05's T-BLIP2 less one part each, and DDLA, with some seeds, and keep what they reach"
-        " in notebooks/results/05_ablation.json. What is kept and current is not trained again, so that a run that was"
-        " stopped goes on; a change of code or settings makes it stale.",
+        description="Train notebook 05's T-BLIP2 less one part each, and DDLA, with some seeds, and keep what each"
+        " reaches in notebooks/results/05_ablation.json. What is kept and current is not trained again, so that a run"
+        " that was stopped goes on; a change of code or settings makes it stale.",
     )
     ablation.add_argument("notebook", choices=("05",), metavar="NN", help="the notebook, 05")
     ablation.add_argument("--rows", nargs="+", default=[], metavar="NAME", help="as 'no ITM' (all)")

@@ -13,7 +13,7 @@ from helpers import runtime
 from helpers.caption_sets import captioned_parts
 from helpers.nuisances import Nuisance
 from helpers.sentences import NOTHING
-from helpers.things import VALUES
+from helpers.things import COLORS, VALUES
 
 SHARES = {"train": (0.15, 0.35, 0.5), "validation": (0.2, 0.6, 0.2), "test": (0.1, 0.6, 0.3)}
 COUNTS = {"train": 12, "validation": 3, "test": 4}
@@ -145,3 +145,38 @@ def test_bounds_hold_for_generated_pairs_alone(made, published, tmp_path, capsys
         made.check("missing", None, at_least=0.9)
     published.check("tuple F1", None, at_least=0.9)
     assert capsys.readouterr().out.splitlines()[-1].startswith("tuple F1: not held to a bound")
+
+
+def test_each_cause_of_a_wrong_caption_by_hand():
+    made = worlds.GeneratedWorld(0, {"test": 40}, shares={"test": (0.0, 0.0, 1.0)})
+    index = next(n for n in range(40) if all(one.kinds[0] == "color" for one in made.scene("test", n).changes))
+    pair = made.scene("test", index)
+    first, second = boxes = [tuple(int(value) for value in box) for box in pair.boxes]
+    caption = pair.captions[0]
+    both = (0, 0, *pair.before.shape[1::-1])
+    assert made.cause(index, caption, [first]) == "cluster missed"
+    assert made.cause(index, caption, [both]) == "clusters merged"
+    free = next((x, y, 2, 2) for x in range(0, 94, 2) for y in (0, 94) if not _touches((x, y, 2, 2), boxes))
+    assert made.cause(index, caption, [*boxes, free]) == "false cluster"
+    half = (first[0], first[1], max(1, first[2] // 2), first[3])
+    assert made.cause(index, caption, [*boxes, half]) == "cluster torn"
+    assert made.cause(index, "so what", boxes) == "wording"
+    one = caption.split(" and ")[0]
+    assert made.cause(index, one, boxes) == "one told too few or many"
+    (old, _, new), (other_old, _, other_new) = sorted(made.claims([caption])[0])
+    things = [f"{new} {old.split(' ', 1)[1]}", f"{other_new} {other_old.split(' ', 1)[1]}"]
+    crossed = [f"{other_new} {old.split(' ', 1)[1]}", f"{new} {other_old.split(' ', 1)[1]}"]
+    said = " and ".join(f"the {was} is now a {now}" for was, now in zip((old, other_old), things, strict=True))
+    assert made.claims([said])[0] == made.claims([caption])[0]
+    if new != other_new:
+        wrong = " and ".join(f"the {was} is now a {now}" for was, now in zip((old, other_old), crossed, strict=True))
+        assert made.cause(index, wrong, boxes) == "binding"
+    color = next(one for one in COLORS if one not in (*old.split(), new, *other_old.split(), other_new))
+    wrong = said.replace(things[0], f"{color} {old.split(' ', 1)[1]}", 1)
+    assert made.cause(index, wrong, boxes) == "attribute"
+
+
+def _touches(box, others):
+    return any(
+        box[0] < x + w and x < box[0] + box[2] and box[1] < y + h and y < box[1] + box[3] for x, y, w, h in others
+    )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from helpers import scenes
 from helpers.nuisances import Nuisance
 from helpers.photographs import photo_pair
 from whatchanged import detection
 from whatchanged.alignment import align
-from whatchanged.tolerance import change_map, tolerant_difference
+from whatchanged.clusters import find_clusters
+from whatchanged.tolerance import change_map, slope_tolerant_difference, things, tolerant_difference
 
 
 def test_the_named_settings_matter():
@@ -39,3 +42,43 @@ def test_the_change_map_shows_every_kind_of_change_and_no_nuisance():
         wrong += bool(far.sum() >= 8)
     assert found / total >= 0.95
     assert wrong <= 2
+
+
+def test_slope_tolerance_passes_over_a_small_shift_and_not_over_a_corner():
+    """A disk half a pixel further left is the same; one with the corners of a square is another."""
+    y, x = np.mgrid[:64, :64].astype(np.float32)
+
+    def drawn(distance):
+        return np.repeat((200 - 120 * np.clip(0.5 - distance, 0, 1))[..., None], 3, axis=2).round().astype(np.uint8)
+
+    disk, moved = (drawn(np.hypot(x - at, y - 32) - 12) for at in (32, 31.5))
+    square = drawn(np.maximum(np.abs(x - 32), np.abs(y - 32)) - 10.2)
+    excess, threshold = slope_tolerant_difference(disk, moved)
+    assert excess.max() < threshold
+    excess, threshold = slope_tolerant_difference(disk, square)
+    assert (excess > threshold).sum() > 40
+    plain, least = tolerant_difference(disk, square)
+    assert (plain > least).sum() < (excess > threshold).sum()
+
+
+def test_things_stand_out_from_the_ground_and_touching_things_stay_apart():
+    image = np.full((96, 96, 3), 170, np.uint8)
+    image[20:40, 20:40], image[20:40, 41:60] = (200, 40, 40), (40, 40, 200)
+    found = things(image)
+    assert found[30, 30]
+    assert found[30, 50]
+    assert not found[30, 40], "the ground between them"
+    assert not found[70:, 70:].any()
+
+
+def test_what_is_torn_on_one_thing_is_one_cluster_and_two_things_stay_two():
+    ground = np.full((96, 96, 3), 170, np.uint8)
+    before, after = ground.copy(), ground.copy()
+    before[30:52, 30:52] = after[30:52, 30:52] = (200, 40, 40)
+    after[30:52, 30:36] = after[30:52, 46:52] = (40, 40, 200)  # both sides of one thing
+    found = find_clusters(change_map(before, after)[2], eps=1.5, min_samples=4)
+    assert len(found) == 1
+    before, after = ground.copy(), ground.copy()
+    after[30:52, 20:40], after[30:52, 48:68] = (200, 40, 40), (40, 40, 200)  # two things, ground between
+    found = find_clusters(change_map(before, after)[2], eps=1.5, min_samples=4)
+    assert len(found) == 2

@@ -106,6 +106,31 @@ def test_the_words_of_a_caption_are_sought_in_its_clusters(pairs):
     assert set(plain.parts) == {"lm", "itm", "itc"}, "without clusters there is nowhere to look"
 
 
+def test_each_sentence_is_sought_in_one_cluster(pairs):
+    """Where the options say what stands between sentences: the loss of each on each cluster, by the formula."""
+    model = small(pairs, join=" and ")
+    captions = [pair.captions[0] for pair in pairs]
+    out = model(*sides(pairs), captions, return_loss=True)
+    detected, vocabulary = out.visual.detected, model.processor.tokenizer.get_vocab()
+    of_sentences, of_clusters = [], []
+    for row, caption in enumerate(captions):
+        there = detected.tokens[row][detected.present[row]]
+        views = [[*one, model.absent] for one in there] or [[model.absent]]
+        losses = []
+        for sentence in caption.split(" and "):
+            said = [vocabulary[word] for word in set(sentence.split())]
+            rest = [word for word in vocabulary.values() if word not in said]
+            unseen = [
+                torch.stack([1 - torch.sigmoid(model.word_head(one)) for one in own]).prod(dim=0) for own in views
+            ]
+            losses.append([-(torch.log(1 - u[said]).sum() + torch.log(u[rest]).sum()) / len(said) for u in unseen])
+        table = torch.tensor([[float(one) for one in own] for own in losses])
+        of_sentences += (-torch.log(torch.exp(-table).mean(dim=1))).tolist()
+        of_clusters += (-torch.log(torch.exp(-table).mean(dim=0))).tolist()
+    expected = sum(of_sentences) / len(of_sentences) / 2 + sum(of_clusters) / len(of_clusters) / 2
+    assert out.parts["words"].item() == pytest.approx(expected, rel=1e-3)
+
+
 @pytest.mark.parametrize("options", [{}, {"num_beams": 3}])
 def test_a_caption_does_not_depend_on_the_batch(pairs, options):
     """Batches of transformers' own prompts, with their image tokens, once broke here."""
