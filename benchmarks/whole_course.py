@@ -79,7 +79,7 @@ def main(selections: list[str]) -> int:
     """1 where a notebook failed; the others have their rows all the same."""
     BUILD.mkdir(parents=True, exist_ok=True)
     paths = [path for one in selections or [""] for path in select(one)]
-    runs, together = execute_all(paths, {}, BUILD, 1 if selections else usual_jobs())
+    runs, together = execute_all([(path, {}) for path in paths], BUILD, 1 if selections else usual_jobs())
     new = [costs(run) | outputs(run, path) for run, path in zip(runs, paths, strict=True) if not run.error]
     if not selections and not together.error:
         counts = {name: sum(row[name] for row in new) for name in ("compared cells", "of them different")}

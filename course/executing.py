@@ -38,11 +38,15 @@ def execute_all(tasks: Sequence[tuple[Path, dict[str, Any]]], build: Path, jobs:
     Returns
     -------
     list of Run, Run
-        Of each notebook, in the order of `tasks`, and of all together.
+        Of each notebook, in the order of `tasks`, and of all together. Those that ask what others trained, and have a
+        parameter `MODELS` for it, come after these.
     """
     jobs, began = _at_a_time(jobs, len(tasks)), time.perf_counter()
+    asking = [task for task in tasks if "MODELS" in declared(task[0])]
+    others, names = [task for task in tasks if task not in asking], [path.stem for path, _ in tasks]
     with peak_memory() as peak:
-        runs = _runs(tasks, build, jobs)
+        done = _runs(others, build, jobs) + _runs(asking, build, jobs)
+    runs = sorted(done, key=lambda one: names.index(one.name))
     error = next((one.error for one in runs if one.error), None)
     name = f"together, {jobs} at a time" if jobs > 1 else "together"
     return runs, Run(name, "", time.perf_counter() - began, peak.bytes, error=error)

@@ -10,5 +10,5 @@ from helpers.plotting.curves import (
     training_curves,
 )
 from helpers.plotting.diagrams import diagram
-from helpers.plotting.pictures import captioned_pairs, heat_map, images, overlay_slider, pair_with_boxes
+from helpers.plotting.pictures import captioned_pairs, heat_map, images, outline, overlay_slider, pair_with_boxes
 from helpers.plotting.scores import classification_report, confidence_histogram, confusion_matrices, table_heat

@@ -62,9 +62,9 @@ def pair_with_boxes(
     figure = images([before, after], ["before", "after"], columns=2, width=width)
     for axis in figure.axes:
         for box in [] if true is None else true:
-            _box(axis, box, TRUE, "--")
+            outline(axis, box, TRUE, "--")
         for number, box in enumerate(found, start=1):
-            _box(axis, box, FOUND, "-")
+            outline(axis, box, FOUND, "-")
             ground = {"boxstyle": "square,pad=0.15", "facecolor": FOUND, "edgecolor": FOUND}
             axis.annotate(str(number), (box[0], box[1]), color="white", fontsize=8, va="bottom", bbox=ground)
     if title:
@@ -117,14 +117,14 @@ def _picture(axis: Any, picture: np.ndarray, heat: Any) -> None:
         axis.imshow(picture, cmap=HEAT, vmin=low, vmax=high)
 
 
-def _box(axis: Any, box: Sequence[float], color: str, style: str) -> None:
+def outline(axis: Any, box: Sequence[float], color: str, style: str) -> None:
+    """Draw a box (x, y, width, height) into axes that show a picture, with a white edge that sets it off."""
     x, y, width, height = box
-    axis.add_patch(
-        Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor="white", linewidth=3.4, linestyle=style)
-    )
-    axis.add_patch(
-        Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor=color, linewidth=1.8, linestyle=style)
-    )
+    for edge, line in (("white", 3.4), (color, 1.8)):
+        drawn = Rectangle(
+            (x - 0.5, y - 0.5), width, height, fill=False, edgecolor=edge, linewidth=line, linestyle=style
+        )
+        axis.add_patch(drawn)
 
 
 def captioned_pairs(rows: Sequence[dict[str, Any]], *, columns: int = 2, width: float = 11.0) -> Figure:
@@ -144,8 +144,8 @@ def captioned_pairs(rows: Sequence[dict[str, Any]], *, columns: int = 2, width: 
             _picture(axis, row[side], None)
             axis.axis("off")
             for box in row.get("true", ()):
-                _box(axis, box, TRUE, "--")
+                outline(axis, box, TRUE, "--")
             for box in row["found"]:
-                _box(axis, box, FOUND, "-")
+                outline(axis, box, FOUND, "-")
         part.suptitle(text, fontsize=9)
     return figure

@@ -57,7 +57,7 @@ def test_the_readme_is_short_and_leads_to_every_page():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 160
     assert [page.name for page in PAGES[1:] if f"]({page.relative_to(ROOT).as_posix()}" not in text] == []
-    assert len(re.findall(r"^!\[", text, re.MULTILINE)) == 6, "one of each notebook, and the page"
+    assert len(re.findall(r"^!\[", text, re.MULTILINE)) == 7, "one of each notebook, and the page"
 
 
 def commands(page: Path) -> list[str]:

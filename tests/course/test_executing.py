@@ -49,6 +49,21 @@ def test_two_notebooks_at_a_time_meet_and_share_the_cores(tmp_path, capsys, monk
     assert "OMP_NUM_THREADS" not in os.environ
 
 
+@pytest.mark.process
+def test_a_notebook_that_asks_the_models_of_others_comes_after_them(tmp_path, capsys, monkeypatch):
+    """Two at a time, the last one first; their rows stand in the order of their names all the same."""
+    monkeypatch.setattr(executing, "cores", lambda: 2)
+    monkeypatch.setattr(executing, "ROOM", 0)
+    left = "Path(OUTPUT_DIR).resolve().parent / 'model'"
+    asks = f"from pathlib import Path\nassert ({left}).read_text() == 'trained'"
+    trains = f"import time; from pathlib import Path\ntime.sleep(2)\n({left}).write_text('trained')"
+    write_notebook(tmp_path, "01_trains", PARAMETERS, trains)
+    write_notebook(tmp_path, "02_asks", f"{PARAMETERS}\nMODELS = None", asks)
+    assert running.run("", {}, tmp_path / "build", tmp_path, jobs=2) == 0
+    rows = capsys.readouterr().out.splitlines()[1:3]
+    assert [row.split()[0] for row in rows] == ["01_trains", "02_asks"]
+
+
 def test_threads_that_the_caller_has_set_stay(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from support import NOTEBOOKS, read_notebook, save_picture
+from support import NOTEBOOKS, ROOT, read_notebook, run_offline, save_picture
 
 from course import opening
 from helpers import runtime, scenes
@@ -56,11 +56,11 @@ def folders(tmp_path_factory) -> Path:
 
 
 REFUSED = [
-    ("DATA_DIR", "nowhere", "there is no .*nowhere nor .*nowhere; python download_and_unzip.py --list", "1234 5"),
-    ("INBOX", "nowhere", "there is no", "2345"),
+    ("DATA_DIR", "nowhere", "there is no .*nowhere nor .*nowhere; python download_and_unzip.py --list", "1234 56"),
+    ("INBOX", "nowhere", "there is no", "23456"),
     ("WEIGHTS", "nowhere.pt", "there is no", "1234"),
-    ("DATA_DIR", "empty", "holds no", "12345"),
-    ("INBOX", "empty", "holds no", "2345"),
+    ("DATA_DIR", "empty", "holds no", "123456"),
+    ("INBOX", "empty", "holds no", "23456"),
     ("DATA_DIR", "three", r"holds the classes \(.*dry.*\): give two", "24"),
     ("DATA_DIR", "colors", "in all .* pairs of the part 'train' shape is the same", "3"),
     ("WEIGHTS", "other.pt", "not those of a resnet50", "13"),
@@ -75,6 +75,9 @@ REFUSED = [
     ("CHECKPOINT", "other.pt", "is damaged|is not a .keras file", "234"),
     ("CHECKPOINT", "classifier.safetensors", "holds no dbt_resnet50 that judges", "3"),
     ("CHECKPOINT", "empty", "holds no options.json", "5"),
+    ("MODELS", "nowhere", "there is no", "6"),
+    ("MODELS", "empty", "no model of notebook 02 and 03 and 04 and 05 lies there: `make course NOTEBOOK=02`", "6"),
+    ("MODELS", None, "no model of notebook 02 and 03 and 04 and 05 lies there: `make course NOTEBOOK=02`", "6"),
     ("MODEL_NAME", "empty", "without a configuration that could be read; give a folder or the hub's name", "5"),
 ]
 
@@ -108,6 +111,22 @@ def test_weights_as_torchvision_publishes_them_are_taken_from_its_cache(tmp_path
     kept.parent.mkdir(parents=True)
     torch.save(OrderedDict(old), kept)
     assert begin(number, tmp_path / "out", WEIGHTS="imagenet")["weights"] == "imagenet"
+
+
+@pytest.mark.process
+def test_without_the_models_notebook_06_stops_before_anything_else(tmp_path):
+    """By papermill: the cells after the one that opens are not reached, and the sentence names the command."""
+    done = run_offline(ROOT / "notebooks" / "06_one_case.ipynb", tmp_path)
+    assert done.returncode == 1
+    told = "no model of notebook 02 and 03 and 04 and 05 lies there: `make course NOTEBOOK=02` and"
+    assert any("raised ValueError: MODELS is" in line and told in line for line in done.stdout.splitlines()), (
+        done.stdout
+    )
+    cells = checks.code_cells(read_notebook(tmp_path / "06_one_case.failed.ipynb"))
+    failed = [place for place, cell in enumerate(cells) if any(one.output_type == "error" for one in cell.outputs)]
+    assert len(failed) == 1
+    assert "opening.given(" in cells[failed[0]].source
+    assert [cell.execution_count for cell in cells[failed[0] + 1 :] if cell.execution_count] == []
 
 
 def test_what_is_there_is_opened(folders, tmp_path, monkeypatch):
