@@ -40,7 +40,7 @@ def test_train_runs_a_notebook_with_its_parameters(monkeypatch, capsys):
     assert main(["train", "07"]) == 2
     assert "no notebook begins with '07'" in capsys.readouterr().err
     assert main(["train", "0"]) == 2
-    assert "is how 5 notebooks begin: name one" in capsys.readouterr().err
+    assert "is how 6 notebooks begin: name one" in capsys.readouterr().err
 
 
 def test_dashes_and_underscores_are_the_same(monkeypatch):
