@@ -176,7 +176,7 @@ def _add_ablation(commands) -> None:
 def _ablation(options: argparse.Namespace) -> int:
     from course import ablation
 
-    kept = ablation.ablate(names=options.rows, seeds=options.seeds or ablation.SEEDS)
+    kept = ablation.ablate(names=options.rows, seeds=options.seeds or ablation.ABLATION_SEEDS)
     print(f"{count(len(kept), 'training')} in {ablation.ABLATION_FILE}")
     return 0
 

@@ -39,15 +39,15 @@ from whatchanged.training import feeding, losses
 from whatchanged.training.fit import Trainer
 
 ABLATION_FILE = KEPT_RESULTS / "05_ablation.json"
-SEEDS = (0, 1, 2)
+ABLATION_SEEDS = (0, 1, 2)
 BASELINE = "DDLA"
-METRICS = ("BLEU-4", "METEOR", "ROUGE-L", "CIDEr-D")
-TEST = 500  # pairs
-BEAMS = 4
+_METRICS = ("BLEU-4", "METEOR", "ROUGE-L", "CIDEr-D")
+_TEST = 500  # pairs
+_BEAMS = 4
 
 
 @dataclass(frozen=True)
-class Row:
+class Ablated:
     """All that one training is; as it stands here, T-BLIP2 as notebook 05 trains it.
 
     Attributes
@@ -73,7 +73,7 @@ class Row:
     apart: bool = True
 
 
-ROWS: dict[str, dict[str, Any]] = {
+ABLATION: dict[str, dict[str, Any]] = {
     "T-BLIP2": {},
     "one stream": {"streams": "one"},
     "no clusters": {"clusters": False},
@@ -85,22 +85,22 @@ ROWS: dict[str, dict[str, Any]] = {
 }
 
 
-def rows() -> dict[str, Row]:
+def ablation_rows() -> dict[str, Ablated]:
     """The settings of each row."""
-    return {name: replace(Row(), **change) for name, change in ROWS.items()}
+    return {name: replace(Ablated(), **change) for name, change in ABLATION.items()}
 
 
-def shortened(settings: Row) -> Row:
+def for_an_epoch(settings: Ablated) -> Ablated:
     """The same for one epoch: of the baseline, what the notebook trains itself."""
     return replace(settings, epochs=1)
 
 
-def world(pairs: int) -> worlds.GeneratedWorld:
+def ablation_world(pairs: int) -> worlds.GeneratedWorld:
     """The notebook's scenes, the same for all rows and seeds."""
-    return worlds.GeneratedWorld(0, {"train": pairs, "validation": 0, "test": TEST})
+    return worlds.GeneratedWorld(0, {"train": pairs, "validation": 0, "test": _TEST})
 
 
-def network(settings: Row, seed: int) -> Any:
+def ablated_network(settings: Ablated, seed: int) -> Any:
     """T-BLIP2 or DDLA, untrained, with weights drawn by a seed."""
     torch.manual_seed(seed)
     made, processor = blip2.small_blip2(_vocabulary(), seed=seed)
@@ -114,10 +114,10 @@ def network(settings: Row, seed: int) -> Any:
 
 @lru_cache(1)
 def _vocabulary() -> tuple[str, ...]:
-    return tuple(world(0).vocabulary())
+    return tuple(ablation_world(0).vocabulary())
 
 
-def recipe_of(settings: Row, model: nn.Module) -> training.Recipe:
+def ablated_recipe(settings: Ablated, model: nn.Module) -> training.Recipe:
     """How a row learns."""
     adam = partial(torch.optim.AdamW, fused=True)
     if settings.baseline:
@@ -133,10 +133,10 @@ def recipe_of(settings: Row, model: nn.Module) -> training.Recipe:
 @lru_cache(2)
 def _prepared(part: str, pairs: int) -> PreparedPairs:
     """Pairs of a part as all T-BLIP2s get them: what is prepared does not depend on the weights."""
-    return world(pairs).prepared(part, network(Row(), 0), Path())
+    return ablation_world(pairs).prepared(part, ablated_network(Ablated(), 0), Path())
 
 
-def trained(settings: Row, seed: int) -> dict[str, float]:
+def ablated(settings: Ablated, seed: int) -> dict[str, float]:
     """Train one row with one seed, which draws its weights, the order of the pairs and their captions.
 
     Returns
@@ -145,33 +145,34 @@ def trained(settings: Row, seed: int) -> dict[str, float]:
         Scores of captions of the 500 test pairs, by the weights after the last step; of a T-BLIP2 also "ITC recall@1"
         and "ITM accuracy"; "seconds" of the training.
     """
-    model = network(settings, seed).to(device())
+    model = ablated_network(settings, seed).to(device())
     train, test = _prepared("train", settings.pairs), _prepared("test", settings.pairs)
     torch.manual_seed(seed)
     options = {"epochs": settings.epochs, "batch_size": settings.batch, "seed": seed, "progress": False}
     began = time.perf_counter()
-    training.fit(model, train, None, recipe_of(settings, model), **options)
+    training.fit(model, train, None, ablated_recipe(settings, model), **options)
     found = {"seconds": round(time.perf_counter() - began, 1)}
     model.eval()
-    said = asking.describe_all(model, test, **({} if settings.baseline else {"num_beams": BEAMS}))
+    said = asking.describe_all(model, test, **({} if settings.baseline else {"num_beams": _BEAMS}))
     references = {str(number): list(own) for number, own in enumerate(test.captions)}
     given = dict(zip(references, said, strict=True))
-    found |= dict(captioning.score(references, given, metrics=METRICS))
+    found |= dict(captioning.score(references, given, metrics=_METRICS))
     found["exact match"] = float(captioning.exact_matches(references, given).mean())
-    found |= world(settings.pairs).exact_scores(said, test.captions)
+    found |= ablation_world(settings.pairs).exact_scores(said, test.captions)
     if not settings.baseline:
         found["ITC recall@1"], found["ITM accuracy"] = asking.retrieval(model, test)
     return {name: round(value, 4) for name, value in found.items()}
 
 
-def deciding() -> list[Any]:
+def ablation_code() -> list[Any]:
     """The code that decides what a row reaches: whatever runs between a seed and a score and could change it.
 
     Of this module the functions that make world, network and recipe, and train. Of the others what draws the scenes,
     lays them on each other, finds clusters, the models, their losses, how they are trained, and the scores. Left out is
     what hands on, unchanged, what it gets, saves and loads, or shows progress.
     """
-    own = [shortened, world, network, _vocabulary.__wrapped__, recipe_of, _prepared.__wrapped__, trained]
+    own = [for_an_epoch, ablation_world, ablated_network, ablated_recipe, ablated]
+    own += [_vocabulary.__wrapped__, _prepared.__wrapped__]
     made = [
         getattr(worlds.GeneratedWorld, name) for name in ("scene", "read", "vocabulary", "prepared", "exact_scores")
     ]
@@ -193,19 +194,19 @@ _DECIDING += ["_nameable"]
 
 @lru_cache(1)
 def _code() -> str:
-    return digest_of(deciding())
+    return digest_of(ablation_code())
 
 
-def current_digest(settings: Row) -> str:
+def ablation_digest(settings: Ablated) -> str:
     """The hash of that code and of these settings."""
-    return digest_of([], [_code(), worlds.SHARES, asdict(worlds.HAND), TEST, BEAMS, asdict(settings)])
+    return digest_of([], [_code(), worlds.SHARES, asdict(worlds.HAND), _TEST, _BEAMS, asdict(settings)])
 
 
 def ablate(
     path: Path = ABLATION_FILE,
     *,
     names: Collection[str] = (),
-    seeds: Sequence[int] = SEEDS,
+    seeds: Sequence[int] = ABLATION_SEEDS,
     announce: Callable[[str], None] = print,
 ) -> list[dict[str, Any]]:
     """Train rows, the baseline also in its short form, and keep each training at once; see `kept_results.keep_all`.
@@ -222,25 +223,25 @@ def ablate(
     ValueError
         A row is unknown, the file is no such file, or another run writes it.
     """
-    known = rows()
+    known = ablation_rows()
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"there is no row {unknown[0]!r}: choose from {', '.join(map(repr, known))}")
     wanted = []
     for seed in seeds:
         for name in names or known:
-            forms = {"whole": known[name]} | ({"short": shortened(known[name])} if name == BASELINE else {})
+            forms = {"whole": known[name]} | ({"short": for_an_epoch(known[name])} if name == BASELINE else {})
             wanted += [({"row": name, "form": form, "seed": seed}, one) for form, one in forms.items()]
 
-    def make(about: dict[str, Any], settings: Row) -> dict[str, float]:
-        return trained(settings, about["seed"])
+    def make(about: dict[str, Any], settings: Ablated) -> dict[str, float]:
+        return ablated(settings, about["seed"])
 
-    return keep_all(path, wanted, make, digest=current_digest, order=list(known), announce=announce, told=_told)
+    return keep_all(path, wanted, make, digest=ablation_digest, order=list(known), announce=announce, told=_told)
 
 
-def expectation(kept: Sequence[dict[str, Any]], metric: str = "ROUGE-L") -> tuple[float, float]:
+def expected_after_an_epoch(kept: Sequence[dict[str, Any]], metric: str = "ROUGE-L") -> tuple[float, float]:
     """Where a metric from 0 to 1 of the baseline's short form is expected: `kept_results.expected`."""
     short = [one[metric] for one in kept if (one["row"], one["form"]) == (BASELINE, "short")]
-    return expected(short, TEST)
+    return expected(short, _TEST)
 
 
 def _told(record: dict[str, Any]) -> str:

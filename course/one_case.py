@@ -15,6 +15,7 @@ import pandas
 from matplotlib.figure import Figure
 
 from course.notebooks import cells_of, select_one
+from course.worlds import HAND
 from helpers import plotting
 from helpers.nuisances import Nuisance, take
 from helpers.photographs import VISIBLE, cracked_grounds, photo_pair
@@ -33,11 +34,10 @@ TRAINING = {
     "02": ("training.fit(pretrained, source", "finetuned, history = finetune("),
     "03": ("model, history = course_form(\n",),
     "04": ('fit("both_attention")',),
-    "05": ("data = {", "model, history, seconds = train("),
+    "05": ("data = {", "history = training.fit(model"),
 }
 """Notebook -> words of the cells that train its model, from the first picture on."""
 
-HAND = Nuisance(rotation=2, shift_x=1.5, shift_y=1.5, gain=1.12, noise=4)
 WALL = 64  # pixels a side, as notebooks 02 and 04 learn them
 SPARE = 8  # pixels that a box may lie beside the truth
 
