@@ -121,7 +121,18 @@ def test_a_default_that_is_no_plain_value_is_told(tmp_path):
 @pytest.mark.parametrize("path", NOTEBOOKS + SOLUTIONS, ids=lambda path: path.stem)
 def test_a_parameter_of_the_course_without_a_value_says_what_it_takes(path):
     """What may be None and is not annotated is text: it names something, and its comment promises no number."""
-    texts = {"DATA_DIR", "WEIGHTS", "INBOX", "CHECKPOINT", "MODEL_NAME", "PRECISION", "REAL", "SCREENS", "MODELS", "BEST_BY"}
+    texts = {
+        "DATA_DIR",
+        "WEIGHTS",
+        "INBOX",
+        "CHECKPOINT",
+        "MODEL_NAME",
+        "PRECISION",
+        "REAL",
+        "SCREENS",
+        "MODELS",
+        "BEST_BY",
+    }
     assert {name for name, one in declared(path).items() if one.default is None and one.kind is str} <= texts
 
 
