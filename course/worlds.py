@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,18 @@ from helpers import evaluation, runtime, scenes
 from helpers.captioned import CaptionedPairs
 from helpers.nuisances import Nuisance
 from helpers.sentences import change_tuples
-from helpers.things import KINDS, Pair
+from helpers.things import KINDS, SHAPES, TEXTURES, Change, Pair
 from whatchanged.models.caption_loss import flipped
 from whatchanged.models.prepared import PreparedPairs
 
 # Of pairs with 0, 1 and 2 changes. Training is made harder than the test.
-SHARES = {"train": (0.1, 0.25, 0.65), "validation": (0.2, 0.6, 0.2), "test": (0.1, 0.6, 0.3)}
+SHARES = {"train": (0.1, 0.25, 0.65), "validation": (0.2, 0.6, 0.2), "test": (0.1, 0.6, 0.3), "new": (0, 2 / 3, 1 / 3)}
 HAND = Nuisance(rotation=2, shift_x=1.5, shift_y=1.5, gain=1.12, noise=4)
-_FIRST = {"train": 0, "validation": 100_000, "test": 200_000}  # of a part's scenes, so that no part shares one
+# Six of the thirty combinations of shape and texture are kept back, one a shape: only the part "new" holds them.
+KEPT_BACK = {(shape, TEXTURES[row % len(TEXTURES)]) for row, shape in enumerate(SHAPES)}
+_KNOWN = {(shape, texture) for shape in SHAPES for texture in TEXTURES} - KEPT_BACK
+# Of a part's scenes, so that no part shares one.
+_FIRST = {"train": 0, "validation": 100_000, "test": 200_000, "new": 300_000}
 Claims = set[tuple[str, str, str]]
 
 
@@ -31,7 +36,7 @@ class GeneratedWorld:
     Attributes
     ----------
     seed : of all scenes.
-    counts : "train", "validation" and "test" -> how many pairs.
+    counts : "train", "validation", "test" and "new" -> how many pairs.
     shares : the same -> the shares of pairs with no, one, two ... changes, which add up to 1.
     hand : the strongest nuisance.
     alike : of the training pairs with two changes the share in which things are added, removed or moved only.
@@ -43,6 +48,7 @@ class GeneratedWorld:
     hand: Nuisance = HAND
     alike: float = 0.35
 
+    beside = ("new",)  # further parts, to be judged after the test
     join = " and "  # stands between the sentences of a caption, and nowhere else
     augment = staticmethod(flipped)  # no caption tells above from below
 
@@ -51,13 +57,20 @@ class GeneratedWorld:
         return [str(dict(self.counts))]
 
     def scene(self, part: str, index: int) -> Pair:
-        """A pair of a part, with its truth."""
+        """A pair of a part, with its truth; in each of the part "new" a thing that changed is of a new combination."""
+        if part != "new":
+            return self._drawn(part, index, _KNOWN)
+        tries = (self._drawn(part, 1000 * index + number, None) for number in count())
+        return next(pair for pair in tries if any(is_new(change) for change in pair.changes))
+
+    def _drawn(self, part: str, index: int, combinations: Collection[tuple[str, str]] | None) -> Pair:
         index += _FIRST[part]
         rng = np.random.default_rng([self.seed, index])
         changes = int(rng.choice(len(self.shares[part]), p=self.shares[part]))
         alike = part == "train" and changes == 2 and rng.random() < self.alike
         kinds = ("added", "removed", "moved") if alike else KINDS
-        return scenes.scene_pair(self.seed, index, changes=(changes, changes), kinds=kinds, nuisance=self.hand)
+        how: dict[str, Any] = {"kinds": kinds, "nuisance": self.hand, "combinations": combinations}
+        return scenes.scene_pair(self.seed, index, changes=(changes, changes), **how)
 
     def read(self, part: str, index: int) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
         """Both pictures of a pair, uint8 (H, W, 3), and its captions."""
@@ -163,6 +176,7 @@ class PublishedWorld:
     parts: Mapping[str, CaptionedPairs]
     most: Mapping[str, int | None]
 
+    beside = ()
     join = None  # no word is sure to stand between two sentences
     augment = None  # a sentence may tell above from below
 
@@ -221,6 +235,11 @@ class PublishedWorld:
     def check(self, name: str, value: float | None, **bounds: float) -> None:
         """Nothing is held to a bound that was set for other pairs; a line says so."""
         print(f"{name}: not held to a bound, which was set for generated pairs")
+
+
+def is_new(change: Change) -> bool:
+    """Whether what changed was, or became, of one of `KEPT_BACK`."""
+    return any(one is not None and (one.shape, one.texture) in KEPT_BACK for one in (change.before, change.after))
 
 
 def _overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:

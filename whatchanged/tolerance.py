@@ -6,6 +6,7 @@ from functools import reduce
 
 import cv2
 import numpy as np
+from scipy import ndimage
 
 from whatchanged.alignment import inside
 from whatchanged.images import same_size
@@ -15,7 +16,8 @@ from whatchanged.realignment import align_unchanged
 
 _LIKELY, _CERTAIN = 0.3, 0.9  # of the threshold: where a change begins to be likely, and where it is certain
 _OUTSTANDING = 18  # gray levels by which a thing stands out from the ground
-_GAP = 13  # pixels: what is torn by less, on one thing, is one change
+_GAP = 25  # pixels: what is torn by less, on one thing, is one change
+_LARGE = 0.006  # of a picture: from here on a thing keeps others off
 _GROUND = 24, 15  # pixels of the smaller side at which the ground is looked for, and of the window whose median it is
 
 
@@ -87,7 +89,9 @@ def change_map(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.nd
 
     The excess of `slope_tolerant_difference` is cut off where it is sure. So a faint change stands beside a strong one
     as high, and one threshold for the whole map, as Otsu's, parts changes from noise rather than strong ones from
-    faint. And what is torn on one thing is joined: gaps are closed, but not where the pictures show bare ground.
+    faint. And what is torn on one thing is joined, as the four corners of a square that was a disk: gaps are closed on
+    each thing for itself, and not where the pictures show bare ground. What lies halfway between two things is left
+    out, so that two changes side by side do not become one.
 
     Parameters
     ----------
@@ -103,7 +107,8 @@ def change_map(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.nd
     excess, threshold = slope_tolerant_difference(before, after)
     certainty = np.clip((excess / threshold - _LIKELY) / (_CERTAIN - _LIKELY), 0, 1)
     certainty = np.where(inside(found.valid), certainty, 0).astype(np.float32)
-    return before, after, np.where(things(before) | things(after), _closed(certainty), certainty)
+    standing = things(before) | things(after)
+    return before, after, np.where(_halfway(standing), 0, _joined(certainty, standing)).astype(np.float32)
 
 
 def things(image: np.ndarray) -> np.ndarray:
@@ -129,11 +134,34 @@ def things(image: np.ndarray) -> np.ndarray:
     return cv2.erode(standing.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
 
 
-def _closed(certainty: np.ndarray) -> np.ndarray:
-    """A map of certainty without specks, its gaps closed; nowhere less than it was."""
-    gap = np.ones((_GAP, _GAP), np.uint8)
+def _joined(certainty: np.ndarray, standing: np.ndarray) -> np.ndarray:
+    """A map of certainty without specks, its gaps closed on each connected part of a mask; nowhere less than it was."""
     opened = cv2.morphologyEx(certainty, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    return np.maximum(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, gap), certainty)
+    joined, labels = certainty.copy(), ndimage.label(standing, np.ones((3, 3)))[0]
+    for number, where in enumerate(ndimage.find_objects(labels), start=1):
+        own = labels[where] == number
+        closed = _closed(np.where(own, opened[where], 0))
+        joined[where] = np.where(own, np.maximum(joined[where], closed), joined[where])
+    return joined
+
+
+def _halfway(standing: np.ndarray) -> np.ndarray:
+    """Which pixels are on no thing, and as near to one large connected part of a mask as to another: bool (H, W)."""
+    _, labels, found, _ = cv2.connectedComponentsWithStats(standing.view(np.uint8))
+    large = np.array([False, *(found[1:, cv2.CC_STAT_AREA] >= _LARGE * standing.size)])
+    if large.sum() < 2:
+        return np.zeros(standing.shape, bool)
+    apart = (~large[labels]).view(np.uint8)
+    _, nearest = cv2.distanceTransformWithLabels(apart, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP)
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    return (cv2.morphologyEx(nearest.astype(np.float32), cv2.MORPH_GRADIENT, cross) > 0) & ~standing
+
+
+def _closed(certainty: np.ndarray) -> np.ndarray:
+    """A map with its gaps closed, within an empty frame as wide as a gap."""
+    around, gap = (_GAP,) * 4, np.ones((_GAP, _GAP), np.uint8)
+    framed = cv2.copyMakeBorder(certainty, *around, cv2.BORDER_CONSTANT, value=0)
+    return cv2.morphologyEx(framed, cv2.MORPH_CLOSE, gap)[_GAP:-_GAP, _GAP:-_GAP]
 
 
 def _slope(image: np.ndarray) -> np.ndarray:

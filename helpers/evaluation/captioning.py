@@ -7,12 +7,14 @@ import importlib
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from helpers.evaluation.java import JavaFailed, JavaMissing, java_version, meteor, spice, tokenized
 
+_SILENT = Lock()  # stdout is one for all threads
 METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "METEOR", "CIDEr-D", "SPICE")
 
 
@@ -38,7 +40,7 @@ def score(
     """Score captions as COCO does [1]_: Stanford's tokenizer, then BLEU, ROUGE-L, METEOR, CIDEr-D and SPICE.
 
     The code is pycocoevalcap's, and so are the Java programs; its "CIDEr" is CIDEr-D. CIDEr-D weighs words by how rare
-    they are in the references given, so it depends on the whole set; with one pair it is 0.
+    they are in the references given, so it depends on the whole set; with one pair it is 0. Threads may score at once.
 
     Parameters
     ----------
@@ -69,18 +71,17 @@ def score(
     if not any(one for own in truth.values() for one in own):
         raise ValueError("no reference has a word: give sentences to compare with")
     found = Scores()
-    with contextlib.redirect_stdout(io.StringIO()):
-        for own, run in _SCORERS.items():
-            if not set(own) & set(metrics):
-                continue
-            try:
-                values, each = run(truth, given)
-            except (OSError, JavaFailed) as error:
-                found.absent |= {name: str(error) for name in own if name in metrics}
-                continue
-            for name, value, one in zip(own, values, each, strict=True):
-                if name in metrics:
-                    found[name], found.each[name] = float(value), np.asarray(one, float)
+    for own, run in _SCORERS.items():
+        if not set(own) & set(metrics):
+            continue
+        try:
+            values, each = run(truth, given)
+        except (OSError, JavaFailed) as error:
+            found.absent |= {name: str(error) for name in own if name in metrics}
+            continue
+        for name, value, one in zip(own, values, each, strict=True):
+            if name in metrics:
+                found[name], found.each[name] = float(value), np.asarray(one, float)
     return found
 
 
@@ -110,8 +111,9 @@ def _scorer(module: str, name: str, *options: Any) -> Callable[[dict, dict], tup
     """What calls a scorer of pycocoevalcap, which is imported when it is needed."""
 
     def run(truth: dict, given: dict) -> tuple[list, list]:
-        scorer = getattr(importlib.import_module(f"pycocoevalcap.{module}"), name)(*options)
-        values, each = scorer.compute_score(truth, given)
+        with _SILENT, contextlib.redirect_stdout(io.StringIO()):
+            scorer = getattr(importlib.import_module(f"pycocoevalcap.{module}"), name)(*options)
+            values, each = scorer.compute_score(truth, given)
         return (values, each) if isinstance(values, list) else ([values], [each])  # BLEU gives its four at once
 
     return run

@@ -15,7 +15,7 @@ from helpers.nuisances import Nuisance
 from helpers.sentences import NOTHING
 from helpers.things import COLORS, VALUES
 
-SHARES = {"train": (0.15, 0.35, 0.5), "validation": (0.2, 0.6, 0.2), "test": (0.1, 0.6, 0.3)}
+SHARES = {"train": (0.15, 0.35, 0.5), "validation": (0.2, 0.6, 0.2), "test": (0.1, 0.6, 0.3), "new": (0, 0.5, 0.5)}
 COUNTS = {"train": 12, "validation": 3, "test": 4}
 RED, BLUE = "the red plain ring became a blue plain ring", "the red plain ring turned into a blue plain ring"
 GREEN = "the red plain ring became a green plain ring"
@@ -42,10 +42,28 @@ def test_both_worlds_answer_the_same_questions():
 
 
 def test_scenes_have_as_many_changes_as_the_shares_say(made):
-    for part, shares in SHARES.items():
+    for part in ("train", "validation", "test"):
+        shares = SHARES[part]
         changes = [len(made.scene(part, index).changes) for index in range(150)]
         found = np.bincount(changes, minlength=3) / 150
         assert np.abs(found - shares).max() < 4 * (0.25 / 150) ** 0.5
+
+
+def test_six_combinations_are_kept_for_the_part_that_is_new(made):
+    """Each shape lacks one texture, and whatever shape or texture is asked for, training has shown it."""
+
+    def changed(part):
+        pairs = [made.scene(part, index) for index in range(60)]
+        things = [[one for change in pair.changes for one in (change.before, change.after) if one] for pair in pairs]
+        return [{(one.shape, one.texture) for one in own} for own in things]
+
+    assert len(worlds.KEPT_BACK) == len({shape for shape, _ in worlds.KEPT_BACK}) == 6
+    for part in ("train", "validation", "test"):
+        assert not set.union(*changed(part)) & worlds.KEPT_BACK
+    seen = set.union(*changed("train"))
+    assert {texture for _, texture in worlds.KEPT_BACK} <= {texture for _, texture in seen}
+    assert all(own & worlds.KEPT_BACK for own in changed("new"))
+    assert set.union(*changed("new")) >= worlds.KEPT_BACK
 
 
 def test_a_third_of_training_pairs_with_two_changes_alters_nothing(made):
@@ -61,7 +79,7 @@ def test_a_third_of_training_pairs_with_two_changes_alters_nothing(made):
 
 def test_parts_share_no_scene(made):
     first = [made.read(part, 0)[0].tobytes() for part in SHARES]
-    assert len(set(first)) == 3
+    assert len(set(first)) == len(SHARES)
     assert made.read("test", 1)[0].tobytes() == made.read("test", 1)[0].tobytes()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
+import pytest
 
 from helpers import scenes
 from helpers.nuisances import Nuisance
@@ -82,3 +84,33 @@ def test_what_is_torn_on_one_thing_is_one_cluster_and_two_things_stay_two():
     after[30:52, 20:40], after[30:52, 48:68] = (200, 40, 40), (40, 40, 200)  # two things, ground between
     found = find_clusters(change_map(before, after)[2], eps=1.5, min_samples=4)
     assert len(found) == 2
+
+
+def test_a_square_that_was_a_disk_is_one_cluster_though_it_differs_at_its_corners_alone():
+    before, after = (np.full((96, 96, 3), 170, np.uint8) for _ in range(2))
+    cv2.circle(before, (45, 45), 16, (200, 40, 40), -1, cv2.LINE_AA)
+    cv2.rectangle(after, (29, 29), (61, 61), (200, 40, 40), -1)
+    found = find_clusters(change_map(before, after)[2], eps=1.5, min_samples=4)
+    (only,) = found
+    assert np.abs(np.subtract(only.box, (29, 29, 33, 33))).max() <= 2
+
+
+def test_each_thing_is_joined_for_itself():
+    """Two squares with five pixels of ground between them, each of another color at the side that faces the other."""
+    ground = np.full((96, 96, 3), 170, np.uint8)
+    ground[30:56, 14:40] = ground[30:56, 45:71] = (200, 40, 40)
+    after = ground.copy()
+    after[30:56, 32:40] = after[30:56, 45:53] = (40, 40, 200)
+    assert len(find_clusters(change_map(ground, after)[2], eps=1.5, min_samples=4)) == 2
+
+
+@pytest.mark.parametrize("gap", [1, 2])
+def test_two_things_corner_to_corner_are_two_clusters(gap):
+    """The difference is blurred, so over so little ground it runs from one thing to the other."""
+    rough = cv2.GaussianBlur(np.random.default_rng(0).normal(0, 40, (96, 96, 1)), (0, 0), 3)
+    before = np.repeat(np.rint(170 + rough).astype(np.uint8)[..., None], 3, axis=2)
+    after = before.copy()
+    after[20:42, 20:42], after[42 + gap : 64, 42 + gap : 64] = (200, 40, 40), (40, 40, 200)
+    _, _, values = change_map(before, after)
+    found = sorted(one.box[0] for one in find_clusters(values, eps=1.5, min_samples=4))
+    assert found == pytest.approx([20, 42 + gap], abs=2)

@@ -38,7 +38,8 @@ class Detected:
 class DifferenceDetector(nn.Module):
     """Finds clusters of differing pixels and turns each into a vector.
 
-    A small CNN looks at the cluster's surroundings in either picture, with the difference map as a fourth channel; the
+    A small CNN looks at the cluster's surroundings in either picture, with the difference map as a fourth channel and
+    how far each pixel stands out from what is around as a fifth, in which a shape looks alike whatever its texture; the
     same CNN for both, so that what it learns of one side it knows of the other. A cluster gives two vectors, its view
     before and after; to each is added where it lies, how large it is and how strong, its place from left to right, and
     whether the same is seen in another cluster of the other picture, as of a thing that moved.
@@ -74,7 +75,7 @@ class DifferenceDetector(nn.Module):
         self.max_clusters, self.eps, self.min_samples = max_clusters, eps, min_samples
         self.threshold_percentile, self.crop, self.margin = threshold_percentile, crop, margin
         layers: list[nn.Module] = []
-        for before, after in ((4, 24), (24, 48), (48, 96), (96, 128)):
+        for before, after in ((5, 24), (24, 48), (48, 96), (96, 128)):
             # Pooling, not strides: these would skip every second line of a fine texture.
             layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.MaxPool2d(2)]
             layers += [nn.BatchNorm2d(after), nn.ReLU()]
@@ -200,13 +201,21 @@ class DifferenceDetector(nn.Module):
     def _crops(
         self, located: dict[str, Tensor], places: Tensor, diff_map: Tensor, *pictures: Tensor | None
     ) -> list[Tensor]:
-        """Squares around what is at places, of each picture, the map as fourth channel: float (k, 4, crop, crop)."""
+        """Squares around what is at places, of each picture, with map and `_standing_out`: float (k, 5, crop, crop)."""
         blank = diff_map.new_zeros(len(diff_map), 3, *diff_map.shape[1:])
         values = (diff_map / diff_map.amax(dim=(1, 2), keepdim=True).clamp_min(1e-6))[:, None]
         rows = (places // self.max_clusters)[:, None]
         boxes = torch.cat([rows.float(), located["squares"].flatten(0, 1)[places].float()], dim=1)
         layers = (torch.cat([blank if one is None else one, values], dim=1).float() for one in pictures)
-        return [roi_align(one, boxes, self.crop, aligned=True) for one in layers]
+        return [_standing_out(roi_align(one, boxes, self.crop, aligned=True)) for one in layers]
+
+
+def _standing_out(crops: Tensor) -> Tensor:
+    """Crops (k, 4, side, side) with one more channel: how far a pixel's color is from the median along the border."""
+    colors = crops[:, :3]
+    border = torch.cat([colors[:, :, 0], colors[:, :, -1], colors[..., 0], colors[..., -1]], dim=2)
+    far = (colors - border.median(dim=2).values[..., None, None]).abs().amax(dim=1, keepdim=True)
+    return torch.cat([crops, far], dim=1)
 
 
 def _put(values: Tensor, present: Tensor, places: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -48,6 +50,28 @@ def test_scores_are_those_of_the_package():
     assert dict(found) == pytest.approx(directly(references, candidates), abs=1e-6)
     assert all(len(each) == len(candidates) for each in found.each.values())
     assert found.each["CIDEr-D"].mean() == pytest.approx(found["CIDEr-D"])
+
+
+@pytest.mark.process
+@java
+def test_threads_score_at_once_and_say_nothing(capfd, monkeypatch):
+    from pycocoevalcap.bleu.bleu import Bleu
+
+    plain = Bleu.compute_score
+
+    def slowly(*given):
+        time.sleep(0.3)
+        return plain(*given)
+
+    monkeypatch.setattr(Bleu, "compute_score", slowly)
+    references, candidates = generated()
+    ways = [candidates, {name: own[0] for name, own in references.items()}] * 3
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda own: captioning.score(references, own, metrics=["BLEU-4", "CIDEr-D"]), ways))
+    print("afterwards")
+    assert capfd.readouterr().out == "afterwards\n"
+    one, other = (captioning.score(references, own, metrics=["BLEU-4", "CIDEr-D"]) for own in ways[:2])
+    assert [dict(own) for own in found] == [dict(one), dict(other)] * 3
 
 
 @pytest.mark.process
