@@ -76,6 +76,21 @@ def test_what_fits_is_cut_out_as_it_is(detector):
     assert torch.allclose(before[0, 3], values[0, 10:42, 3:35], atol=1e-6)
 
 
+def test_the_last_channel_is_the_distance_from_the_color_around(detector, monkeypatch):
+    """A square of two colors on a gray ground: the ground is 0, each color as far as it differs where it does most."""
+    seen = []
+    monkeypatch.setattr(detector.cnn, "forward", lambda crops: seen.append(crops) or torch.zeros(len(crops), 16))
+    picture = torch.full((1, 3, 64, 64), 0.5)
+    picture[0, :, 28:38, 24:29] = torch.tensor([0.9, 0.5, 0.4])[:, None, None]
+    picture[0, :, 28:38, 29:34] = torch.tensor([0.5, 0.3, 0.6])[:, None, None]
+    detector(maps((28, 24, 1.0))[None], picture, torch.full_like(picture, 0.5))
+    ((before, after),) = (crops[:, 4] for crops in seen)
+    assert not after.any()
+    values, counts = before.round(decimals=5).unique(return_counts=True)
+    assert values.tolist() == pytest.approx([0, 0.2, 0.4])
+    assert counts[1:].tolist() == [50, 50]
+
+
 def test_a_thing_that_moved_is_seen_again_elsewhere(detector):
     """By hand: the largest cosine with another cluster of the same pair, in the other picture."""
     views = torch.randn(6, 2, 16)
