@@ -133,6 +133,14 @@ class GeneratedWorld:
 
         return {"tuple F1": evaluation.resampled_interval(f1, len(pairs))}
 
+    def anew(
+        self, describe: Callable[[PreparedPairs], Sequence[str]], data: Mapping[str, PreparedPairs]
+    ) -> dict[str, float]:
+        """F1 of the claims of captions where a combination is new, by name; `data` has the parts `beside` the test."""
+        said = {part: describe(data[part]) for part in self.beside}
+        scores = {part: self.exact_scores(own, data[part].captions)["tuple F1"] for part, own in said.items()}
+        return {f"tuple F1, {part} combinations": score for part, score in scores.items()}
+
     def cause(self, index: int, caption: str, found: Sequence[Sequence[int]]) -> str:
         """Why a caption of a test pair is wrong: the first of these that holds.
 
@@ -226,6 +234,12 @@ class PublishedWorld:
 
     def exact_intervals(self, said: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Any]:
         """Nothing, as `claims`."""
+        return {}
+
+    def anew(
+        self, describe: Callable[[PreparedPairs], Sequence[str]], data: Mapping[str, PreparedPairs]
+    ) -> dict[str, float]:
+        """Nothing: no combinations are known."""
         return {}
 
     def cause(self, index: int, caption: str, found: Sequence[Sequence[int]]) -> str:
