@@ -86,11 +86,22 @@ def test_what_is_kept_is_complete_and_current():
 
 def test_the_parts_are_worth_what_the_notebook_says():
     """Each bound holds for all three seeds."""
-    f1 = {name: [one["tuple F1"] for one in read_kept(ablation.ABLATION_FILE) if one["row"] == name] for name in ROWS}
+    kept = [one for one in read_kept(ablation.ABLATION_FILE) if one["form"] == "whole"]
+    f1, new = (
+        {name: [one[metric] for one in kept if one["row"] == name] for name in ROWS}
+        for metric in ("tuple F1", "new combinations")
+    )
     assert min(f1["T-BLIP2"]) >= 0.98
+    assert min(new["T-BLIP2"]) >= 0.9
     assert max(f1["no clusters"]) < 0.05
-    assert max(f1["no words"]) < 0.5
-    assert max(f1["words of the whole caption"]) < min(f1["T-BLIP2"])
+    assert max(f1["DDLA"]) < 0.5
+    assert max(f1["no words"]) < min(f1["T-BLIP2"]) - 0.1
+    assert max(new["no words"]) < min(new["T-BLIP2"]) / 2
+    for name in ("one stream", "no ITM", "no ITC", "words of the whole caption"):
+        assert min(f1[name]) < max(f1["T-BLIP2"]), "not told apart"
+        assert min(f1["T-BLIP2"]) < max(f1[name]), "not told apart"
+    recall = [one["ITC recall@1"] for one in kept if one["row"] == "no ITC"]
+    assert max(recall) < 0.15
 
 
 @pytest.mark.process

@@ -47,7 +47,8 @@ def fit(
     epochs, batch_size : 1 or more; the batch is that of all processes together. Of a batch of one, BatchNorm takes
         its running statistics where a channel has no more than one value.
     monitor : what decides on the best epoch: "loss" (lowest), or a metric or a number of `Recipe.evaluate` (highest),
-        on the validation data. Epochs after which `evaluate` did not look are neither the best nor waited for.
+        on the validation data. Epochs after which `evaluate` did not look are neither the best nor waited for. "last":
+        the last epoch is, as where a schedule ends at a rate of 0.
     patience : stop when that many epochs in a row were not better. A run that it ended goes on with more of it.
     keep : where history, best weights and checkpoints are kept, and whether an earlier run goes on, as
         `Keeping("run", resume=True)`; None keeps everything in memory.
@@ -276,8 +277,8 @@ def _refuse(train: Any, validation: Any, recipe: Recipe, epochs: int, batch_size
         raise ValueError(f"schedule is {recipe.schedule!r}: choose 'step' or 'epoch'")
     if (patience or by != "loss") and validation is None:
         raise ValueError("patience and monitor need validation data")
-    if by not in ("loss", *recipe.metrics) and recipe.evaluate is None:
-        raise ValueError(f"monitor is {by!r}: choose from {', '.join(['loss', *recipe.metrics])}")
+    if by not in ("loss", "last", *recipe.metrics) and recipe.evaluate is None:
+        raise ValueError(f"monitor is {by!r}: choose from {', '.join(['loss', 'last', *recipe.metrics])}")
 
 
 @contextlib.contextmanager

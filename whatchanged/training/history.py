@@ -96,7 +96,7 @@ class Progress:
         self.history.epochs.append({"epoch": self.epoch, **values})
 
     def judge(self, monitor: str, patience: int | None) -> bool:
-        """Whether the last epoch is the best so far, which one whose value is NaN never is.
+        """Whether the last epoch is the best so far, which one whose value is NaN never is; by "last" it always is.
 
         After an epoch without a look by `Recipe.evaluate`, a value that only this gives is not judged, and not waited
         for.
@@ -106,6 +106,9 @@ class Progress:
         ValueError
             It looked, and gave other values.
         """
+        if monitor == "last":
+            self.history.best_epoch = self.epoch
+            return True
         last = self.history.epochs[-1]
         if (value := last.get(f"val_{monitor}")) is None:
             looked = [name[4:] for name in last if name.startswith("val_") and f"train_{name[4:]}" not in last]

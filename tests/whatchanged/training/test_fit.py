@@ -131,6 +131,19 @@ def test_what_a_look_gives_can_decide_on_the_best_epoch(tmp_path):
     assert history.best_epoch == 8, "a resumed run knows what the best was"
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_the_last_epoch_is_the_best_where_it_is_asked_for(tmp_path, resumed):
+    """Also where the loss was lower before: with so high a rate it rises."""
+    options = {"validation": Points(32, seed=1), "learning_rate": 40.0, "monitor": "last", "patience": 1}
+    if resumed:
+        fit(epochs=2, keep=training.Keeping(tmp_path), **options)
+    model, history = fit(epochs=5, keep=training.Keeping(tmp_path, resume=resumed), **options)
+    plain, _ = fit(epochs=5, learning_rate=40.0)
+    assert (history.best_epoch, len(history.epochs), history.stopped_early) == (5, 5, False)
+    assert np.argmin(history.column("val_loss")) < 4
+    assert torch.equal(model.weight, plain.weight)
+
+
 def test_epochs_without_a_look_are_not_waited_for():
     options = {"validation": Points(32, seed=1), "monitor": "score", "epochs": 9, "patience": 2}
     _, history = fit(evaluate=looks(0.9, None, None, 0.5, None, None, 0.4, None, None), **options)
@@ -215,7 +228,7 @@ def test_metrics_over_all_of_the_validation_data():
         ({"schedule": "batch"}, "schedule is 'batch'"),
         ({"patience": 2}, "patience and monitor need validation data"),
         ({"monitor": "accuracy"}, "patience and monitor need validation data"),
-        ({"validation": Points(), "monitor": "auc"}, "monitor is 'auc': choose from loss, accuracy"),
+        ({"validation": Points(), "monitor": "auc"}, "monitor is 'auc': choose from loss, last, accuracy"),
         ({"train": Points(0)}, "the training data is empty"),
         ({"validation": Points(0)}, "the validation data is empty: give some, or None"),
     ],
