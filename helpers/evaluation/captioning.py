@@ -171,6 +171,6 @@ def self_bleu(captions: Sequence[str], *, most: int = 100, seed: int = 0) -> flo
     if len(captions) > most:
         captions = [captions[i] for i in np.random.default_rng(seed).permutation(len(captions))[:most]]
     truth = {i: [other for j, other in enumerate(captions) if j != i] for i in range(len(captions))}
-    with contextlib.redirect_stdout(io.StringIO()):
+    with _SILENT, contextlib.redirect_stdout(io.StringIO()):
         _, each = Bleu(4).compute_score(truth, {i: [one] for i, one in enumerate(captions)})
     return math.fsum(each[3]) / len(captions)

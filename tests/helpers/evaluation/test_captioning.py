@@ -67,7 +67,9 @@ def test_threads_score_at_once_and_say_nothing(capfd, monkeypatch):
     references, candidates = generated()
     ways = [candidates, {name: own[0] for name, own in references.items()}] * 3
     with ThreadPoolExecutor(3) as pool:
+        alike = pool.submit(captioning.self_bleu, list(candidates.values()))
         found = list(pool.map(lambda own: captioning.score(references, own, metrics=["BLEU-4", "CIDEr-D"]), ways))
+    assert alike.result() == captioning.self_bleu(list(candidates.values()))
     print("afterwards")
     assert capfd.readouterr().out == "afterwards\n"
     one, other = (captioning.score(references, own, metrics=["BLEU-4", "CIDEr-D"]) for own in ways[:2])
