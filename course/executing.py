@@ -21,7 +21,7 @@ from helpers.runtime import ROOT
 from whatchanged.devices import cores, rank
 from whatchanged.files import read_json
 
-ROOM = 3_500_000_000  # bytes that have to be free for each notebook where several run at a time
+ROOM = 4_000_000_000  # bytes that have to be free for each notebook where several run at a time
 WORKERS = "notebook"  # how the names of the threads begin that execute notebooks at a time
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
