@@ -96,12 +96,14 @@ def test_a_square_that_was_a_disk_is_one_cluster_though_it_differs_at_its_corner
 
 
 def test_each_thing_is_joined_for_itself():
-    """Two squares with five pixels of ground between them, each of another color at the side that faces the other."""
-    ground = np.full((96, 96, 3), 170, np.uint8)
-    ground[30:56, 14:40] = ground[30:56, 45:71] = (200, 40, 40)
-    after = ground.copy()
-    after[30:56, 32:40] = after[30:56, 45:53] = (40, 40, 200)
-    assert len(find_clusters(change_map(ground, after)[2], eps=1.5, min_samples=4)) == 2
+    """Three squares in a row with five pixels of ground between them; the outer two change their color."""
+    before = np.full((96, 96, 3), 170, np.uint8)
+    before[40:52, 20:32] = before[40:52, 37:49] = before[40:52, 54:66] = (200, 40, 40)
+    after = before.copy()
+    after[40:52, 20:32] = after[40:52, 54:66] = (40, 40, 200)
+    found = find_clusters(change_map(before, after)[2], eps=1.5, min_samples=4)
+    assert sorted(one.box[0] for one in found) == pytest.approx([20, 54], abs=2)
+    assert not any(one.mask[:, 37:49].any() for one in found), "the one between them stays as it is"
 
 
 @pytest.mark.parametrize("gap", [1, 2])

@@ -39,7 +39,7 @@ class DifferenceDetector(nn.Module):
     """Finds clusters of differing pixels and turns each into a vector.
 
     A small CNN looks at the cluster's surroundings in either picture, with the difference map as a fourth channel and
-    how far each pixel stands out from what is around as a fifth, in which a shape looks alike whatever its texture; the
+    how far each pixel stands out from the color around as a fifth; the
     same CNN for both, so that what it learns of one side it knows of the other. A cluster gives two vectors, its view
     before and after; to each is added where it lies, how large it is and how strong, its place from left to right, and
     whether the same is seen in another cluster of the other picture, as of a thing that moved.

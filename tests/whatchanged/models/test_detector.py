@@ -77,13 +77,14 @@ def test_what_fits_is_cut_out_as_it_is(detector):
 
 
 def test_the_last_channel_is_the_distance_from_the_color_around(detector, monkeypatch):
-    """A square of two colors on a gray ground: the ground is 0, each color as far as it differs where it does most."""
+    """A square of two colors on a ground of another: the ground is 0, each color as far as it differs where it does most."""
     seen = []
     monkeypatch.setattr(detector.cnn, "forward", lambda crops: seen.append(crops) or torch.zeros(len(crops), 16))
-    picture = torch.full((1, 3, 64, 64), 0.5)
-    picture[0, :, 28:38, 24:29] = torch.tensor([0.9, 0.5, 0.4])[:, None, None]
-    picture[0, :, 28:38, 29:34] = torch.tensor([0.5, 0.3, 0.6])[:, None, None]
-    detector(maps((28, 24, 1.0))[None], picture, torch.full_like(picture, 0.5))
+    ground = torch.tensor([0.3, 0.5, 0.7])[:, None, None].expand(1, 3, 64, 64)
+    picture = ground.clone()
+    picture[0, :, 28:38, 24:29] = torch.tensor([0.7, 0.5, 0.6])[:, None, None]
+    picture[0, :, 28:38, 29:34] = torch.tensor([0.3, 0.3, 0.8])[:, None, None]
+    detector(maps((28, 24, 1.0))[None], picture, ground)
     ((before, after),) = (crops[:, 4] for crops in seen)
     assert not after.any()
     values, counts = before.round(decimals=5).unique(return_counts=True)
