@@ -46,7 +46,7 @@ def test_it_is_the_model_that_the_notebook_trains():
         f"words={whole.words}",
         f'counts = {{"train": {whole.pairs}, ',
         f"MAX_TEST_SAMPLES or {ablation._TEST}",
-        f'counts |= {{"new": {ablation._NEW}}}',
+        f'counts |= {{"new": MAX_TEST_SAMPLES or {ablation._NEW}}}',
         f"BEAMS = {ablation._BEAMS} ",
         "optimizer = adam(baseline.parameters(), 2e-3)",
         "rise=0.15",
