@@ -77,7 +77,7 @@ def test_what_fits_is_cut_out_as_it_is(detector):
 
 
 def test_the_last_channel_is_the_distance_from_the_color_around(detector, monkeypatch):
-    """A square of two colors on a ground of another: the ground is 0, each color as far as it differs where it does most."""
+    """Two colors on a ground of another: the ground is 0, each color as far as it differs where it does most."""
     seen = []
     monkeypatch.setattr(detector.cnn, "forward", lambda crops: seen.append(crops) or torch.zeros(len(crops), 16))
     ground = torch.tensor([0.3, 0.5, 0.7])[:, None, None].expand(1, 3, 64, 64)
