@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from course import address, notebooks, running, website
@@ -21,7 +22,17 @@ def parser() -> argparse.ArgumentParser:
     """All commands, each with its options."""
     whole = argparse.ArgumentParser(prog="python -m course", description="Execute the notebooks, and make the website.")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_run, _add_train, _add_sweep, _add_ladder, _add_ablation, _add_people, _add_site, _add_address):
+    for add in (
+        _add_run,
+        _add_train,
+        _add_sweep,
+        _add_ladder,
+        _add_ablation,
+        _add_leak,
+        _add_people,
+        _add_site,
+        _add_address,
+    ):
         add(commands)
     return whole
 
@@ -163,21 +174,43 @@ def _add_ablation(commands) -> None:
     ablation = commands.add_parser(
         "ablation",
         help="train a notebook's model less one part each",
-        description="Train notebook 05's T-BLIP2 less one part each, and DDLA, with some seeds, and keep what each"
-        " reaches in notebooks/results/05_ablation.json. What is kept and current is not trained again, so that a run"
-        " that was stopped goes on; a change of code or settings makes it stale.",
+        description="Train notebook 04's network or 05's T-BLIP2 less one part each, and 05's DDLA, with some seeds,"
+        " and keep what each reaches in notebooks/results/NN_ablation.json. What is kept and current is not trained"
+        " again, so that a run that was stopped goes on; a change of code or settings makes it stale.",
     )
-    ablation.add_argument("notebook", choices=("05",), metavar="NN", help="the notebook, 05")
+    ablation.add_argument("notebook", choices=tuple(_ABLATIONS), metavar="NN", help="the notebook, 04 or 05")
     ablation.add_argument("--rows", nargs="+", default=[], metavar="NAME", help="as 'no ITM' (all)")
-    ablation.add_argument("--seeds", nargs="+", type=int, default=[], metavar="N", help="a training each (0 1 2)")
+    ablation.add_argument("--seeds", nargs="+", type=int, default=[], metavar="N", help="a training each (all kept)")
     ablation.set_defaults(run=_ablation)
 
 
-def _ablation(options: argparse.Namespace) -> int:
-    from course import ablation
+_ABLATIONS = {"04": "course.branches", "05": "course.ablation"}
 
-    kept = ablation.ablate(names=options.rows, seeds=options.seeds or ablation.ABLATION_SEEDS)
-    print(f"{count(len(kept), 'training')} in {ablation.ABLATION_FILE}")
+
+def _ablation(options: argparse.Namespace) -> int:
+    module = import_module(_ABLATIONS[options.notebook])
+    kept = module.ablate(names=options.rows, seeds=options.seeds or module.ABLATION_SEEDS)
+    print(f"{count(len(kept), 'training')} in {module.ABLATION_FILE}")
+    return 0
+
+
+def _add_leak(commands) -> None:
+    leak = commands.add_parser(
+        "leak",
+        help="train on crops of walls, divided by walls or at random",
+        description="Measure what a random split of crops is worth to a network whose every weight learns, on"
+        " photographs of brick walls. It takes a quarter of an hour, and is kept in notebooks/results/02_leak.json.",
+    )
+    leak.add_argument("walls", metavar="DIR", help="holds the photographs in Positive/ and Negative/")
+    leak.add_argument("--rows", nargs="+", default=[], metavar="NAME", help="as 'ImageNet, by walls' (all)")
+    leak.set_defaults(run=_leak)
+
+
+def _leak(options: argparse.Namespace) -> int:
+    from course import leak
+
+    kept = leak.measure(Path(options.walls), names=options.rows)
+    print(f"{count(len(kept), 'row')} in {leak.LEAK_FILE}")
     return 0
 
 

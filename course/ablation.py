@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from course import worlds
-from course.kept_results import KEPT_RESULTS, digest_of, expected, keep_all
+from course.kept_results import KEPT_RESULTS, chosen, digest_of, expected, keep_all
 from helpers import nuisances, scenes, sentences, things
 from helpers.evaluation import boxes, captioning, java
 from whatchanged import alignment, clusters, geometry, light, noise, realignment, structure, tolerance, training
@@ -233,11 +233,10 @@ def ablate(
         A row is unknown, the file is no such file, or another run writes it.
     """
     known = ablation_rows()
-    if unknown := [name for name in names if name not in known]:
-        raise ValueError(f"there is no row {unknown[0]!r}: choose from {', '.join(map(repr, known))}")
+    names = chosen(known, names, "row")
     wanted = []
     for seed in seeds:
-        for name in names or known:
+        for name in names:
             forms = {"whole": known[name]} | ({"short": for_an_epoch(known[name])} if name == BASELINE else {})
             wanted += [({"row": name, "form": form, "seed": seed}, one) for form, one in forms.items()]
 

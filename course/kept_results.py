@@ -9,7 +9,7 @@ import json
 import platform
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -135,6 +135,13 @@ def keep_all(
     return in_order()
 
 
+def chosen(known: Collection[str], names: Collection[str], word: str) -> list[str]:
+    """The rows of these names, or all; ValueError where one is not known. `word` is what a row is called."""
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"there is no {word} {unknown[0]!r}: choose from {', '.join(map(repr, known))}")
+    return list(names or known)
+
+
 def processor() -> str:
     """What this machine calls its processor."""
     cpus = Path("/proc/cpuinfo")
@@ -152,7 +159,9 @@ def expected(values: Sequence[float], samples: int) -> tuple[float, float]:
     return min(values) - 2 * error, max(values) + 2 * error
 
 
-def dots(records: Sequence[dict[str, Any]], by: str, measures: dict[str, str], *, chance: float, label: str) -> Figure:
+def dots(
+    records: Sequence[dict[str, Any]], by: str, measures: dict[str, str], *, label: str, chance: float | None = None
+) -> Figure:
     """What each run reached as a dot, the runs of one kind in a row.
 
     Parameters
@@ -160,8 +169,8 @@ def dots(records: Sequence[dict[str, Any]], by: str, measures: dict[str, str], *
     records : the rows come in their order.
     by : the entry that says the row.
     measures : entry -> what to call it; each has a color and its own height in the row.
-    chance : what guessing reaches, drawn as a line.
     label : of the axis.
+    chance : what guessing reaches, drawn as a line; None draws none.
     """
     rows = list(dict.fromkeys(one[by] for one in records))
     figure, axis = plt.subplots(figsize=(8, 0.3 * len(rows) + 1.2), layout="constrained")
@@ -169,7 +178,8 @@ def dots(records: Sequence[dict[str, Any]], by: str, measures: dict[str, str], *
         height = 0.3 * (number - (len(measures) - 1) / 2)
         places = [rows.index(one[by]) + height for one in records]
         axis.plot([one[name] for one in records], places, "os"[number % 2], color=color, label=words, markersize=5)
-    axis.axvline(chance, color="gray", linestyle=":", label="guessing")
+    if chance is not None:
+        axis.axvline(chance, color="gray", linestyle=":", label="guessing")
     axis.set_yticks(range(len(rows)), rows)
     axis.set(xlabel=label, ylim=(len(rows) - 0.4, -0.6))
     axis.grid(alpha=0.3)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torchvision.models.resnet import Bottleneck
 
-from course.kept_results import KEPT_RESULTS, digest_of, expected, keep_all
+from course.kept_results import KEPT_RESULTS, chosen, digest_of, expected, keep_all
 from helpers import augmentation, nuisances, scenes, sentences, things
 from helpers.datasets import Pictures
 from helpers.things import SHAPES, TEXTURES
@@ -228,13 +228,12 @@ def climb(
         A rung is unknown, the file is no such file, or another run writes it.
     """
     known = rungs()
-    if unknown := [name for name in names if name not in known]:
-        raise ValueError(f"there is no rung {unknown[0]!r}: choose from {', '.join(map(repr, known))}")
+    names = chosen(known, names, "rung")
     forms = ("short",) if short else ("short", "whole")
     wanted = (
         ({"rung": name, "form": form, "seed": seed}, shortened(known[name]) if form == "short" else known[name])
         for seed in seeds
-        for name in names or known
+        for name in names
         for form in forms
     )
 

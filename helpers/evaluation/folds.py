@@ -27,13 +27,13 @@ def cross_validated(train: Callable[[Any], Any], images: Any, parts: Sequence[tu
     return right
 
 
-def frozen_accuracies(network: Any, images: Any, groups: np.ndarray, *, seeds: int = 3) -> list[float]:
+def frozen_accuracies(seen: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, seeds: int = 3) -> list[float]:
     """Accuracy of a logistic regression on what a frozen network sees, in five folds, for each of some shuffles.
 
     Parameters
     ----------
-    network : torch module; what it puts out is standardized by the images to train on.
-    images : items of (image, label), as `datasets.Pictures`.
+    seen : float array (n, features); standardized by what is trained on.
+    labels : int array (n,).
     groups : int array (n,); images of one group are in one fold.
     """
     from sklearn.linear_model import LogisticRegression
@@ -41,9 +41,6 @@ def frozen_accuracies(network: Any, images: Any, groups: np.ndarray, *, seeds: i
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    from whatchanged.training import predict
-
-    seen, labels = predict(network, images, precision="fp32")
     layer = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500))
     folds = [StratifiedGroupKFold(5, shuffle=True, random_state=seed) for seed in range(seeds)]
     return [float(cross_val_score(layer, seen, labels, groups=groups, cv=one).mean()) for one in folds]

@@ -1,14 +1,12 @@
 """Notebook 05's ablation: one part less a row, kept as it was trained, and told when code or a setting has changed."""
 
 import json
-import sys
-import threading
 from collections import Counter
 from dataclasses import asdict, fields, replace
-from types import ModuleType
 
 import pytest
 import torch
+from hashed import not_hashed
 from support import ROOT
 
 from course import ablation
@@ -107,35 +105,19 @@ def test_the_parts_are_worth_what_the_notebook_says():
 @pytest.mark.process
 def test_all_code_that_runs_in_a_training_is_in_the_hash(monkeypatch):
     """Every function of the houses that runs between a seed and a score is hashed, or is known to be plumbing."""
-    whole, parts, ran = set(), set(PLUMBING_OF_FIT), set()
-    for one in ablation.ablation_code():
-        if isinstance(one, ModuleType):
-            whole.add(one.__name__)
-        else:
-            parts |= {(one.__module__, name) for name in (vars(one) if isinstance(one, type) else [one.__name__])}
-    parts |= {("whatchanged.training.recipe", name) for name in ("losses", "schedule", "compiled", "computing_in")}
-    parts |= {("helpers.evaluation.java", name) for name in JAVA}
-
-    def note(frame, event, _):
-        place, name = frame.f_globals.get("__name__", ""), frame.f_code.co_name
-        if event == "call" and place.split(".")[0] in ("course", "helpers", "whatchanged") and name[0] != "<":
-            ran.add((place, name))
-
     monkeypatch.setattr(ablation, "_TEST", 24)
     monkeypatch.setattr(ablation, "_NEW", 24)
     small = replace(ROWS["T-BLIP2"], pairs=32, epochs=1, batch=16)
-    threading.setprofile(note)
-    sys.setprofile(note)
-    try:
+
+    def run():
         ablation.ablated(small, seed=5)
         ablation.ablated(replace(small, baseline=True), seed=5)
-    finally:
-        sys.setprofile(None)
-        threading.setprofile(None)
-    assert ("course.ablation", "ablated") in ran
-    assert {one for one in ran - parts if one[0] not in whole | PLUMBING} <= {
-        ("course.worlds", name) for name in ("__init__", "claims")
-    } | {("course.ablation", "ablation_rows")} | {(place, "__init__") for place, _ in ran}
+
+    known = {("whatchanged.training.recipe", name) for name in ("losses", "schedule", "compiled", "computing_in")}
+    known |= PLUMBING_OF_FIT | {("helpers.evaluation.java", name) for name in JAVA}
+    known |= {("course.worlds", "claims"), ("course.ablation", "ablation_rows")}
+    left = not_hashed(ablation.ablation_code(), run, PLUMBING)
+    assert {one for one in left if one[1] != "__init__"} <= known
 
 
 def test_rows_that_take_a_part_away_build_another_model():

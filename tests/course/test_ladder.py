@@ -4,13 +4,12 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
 from collections import Counter
 from dataclasses import asdict, fields, replace
-from types import ModuleType
 
 import pytest
 import torch
+from hashed import not_hashed
 from support import ROOT
 
 from course import ladder
@@ -117,29 +116,13 @@ def test_code_that_decides_makes_it_stale_and_a_comment_does_not(tmp_path):
 @pytest.mark.process
 def test_all_code_that_runs_in_a_training_is_in_the_hash():
     """Every function of the houses that runs between a seed and an accuracy is hashed, or is known to be plumbing."""
-    whole, parts, ran = set(), PLUMBING_OF_FIT | OWN, set()
-    for one in ladder.deciding():
-        if isinstance(one, ModuleType):
-            whole.add(one.__name__)
-        else:
-            parts |= {(one.__module__, name) for name in (vars(one) if isinstance(one, type) else [one.__name__])}
-
-    def note(frame, event, _):
-        place, name = frame.f_globals.get("__name__", ""), frame.f_code.co_name
-        if event == "call" and place.split(".")[0] in ("course", "helpers", "whatchanged") and name[0] != "<":
-            ran.add((place, name))
-
     small = replace(RUNGS["again twice as long"], pairs=32, seen=32, validation=16)
-    threading.setprofile(note)
-    sys.setprofile(note)
-    try:
+
+    def run():
         ladder.trained(small, seed=5)
         ladder.trained(replace(small, optimizer="published"), seed=5)
-    finally:
-        sys.setprofile(None)
-        threading.setprofile(None)
-    assert ("course.ladder", "trained") in ran
-    assert {one for one in ran - parts if one[0] not in whole | PLUMBING} == set()
+
+    assert not_hashed(ladder.deciding(), run, PLUMBING) <= PLUMBING_OF_FIT | OWN
 
 
 @pytest.mark.process
