@@ -243,7 +243,9 @@ def ablate(
     def make(about: dict[str, Any], settings: Ablated) -> dict[str, float]:
         return ablated(settings, about["seed"])
 
-    return keep_all(path, wanted, make, digest=ablation_digest, order=list(known), announce=announce, told=_told)
+    return keep_all(
+        path, wanted, make, digest=ablation_digest, precision="fp32", order=list(known), announce=announce, told=_told
+    )
 
 
 def expected_after_an_epoch(kept: Sequence[dict[str, Any]], metric: str = "ROUGE-L") -> tuple[float, float]:

@@ -176,7 +176,9 @@ def ablate(
     def make(about: dict[str, Any], design: Design) -> dict[str, float]:
         return trained_design(design, about["seed"])
 
-    return keep_all(path, wanted, make, digest=design_digest, order=list(known), announce=announce, told=_told)
+    return keep_all(
+        path, wanted, make, digest=design_digest, precision="fp32", order=list(known), announce=announce, told=_told
+    )
 
 
 def _told(record: dict[str, Any]) -> str:

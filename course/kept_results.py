@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from course.notebooks import NOTEBOOKS
 from helpers import plotting
-from whatchanged.devices import device, precision
+from whatchanged.devices import device
 from whatchanged.files import alone, read_json, write_whole
 
 KEPT_RESULTS = NOTEBOOKS / "results"
@@ -91,6 +91,7 @@ def keep_all(
     make: Callable[[dict[str, Any], Any], dict[str, Any]],
     *,
     digest: Callable[[Any], str],
+    precision: str,
     order: Sequence[str],
     announce: Callable[[str], None],
     told: Callable[[dict[str, Any]], str],
@@ -103,6 +104,7 @@ def keep_all(
     wanted : of each what names it, first of all its row ("rung" or another word), and its settings, a dataclass.
     make : these two -> what was reached.
     digest : settings -> the hash of them and of the code.
+    precision : of the trainings, as "fp32".
     order : of the rows; those that are not in it are left out.
     announce : told of each record as `told` says it.
 
@@ -128,7 +130,7 @@ def keep_all(
             if kept.get(key, {}).get("digest") == current:
                 continue
             made = {"date": str(date.today()), "processor": processor(), "device": device().type}
-            made |= {"precision": precision(), "threads": torch.get_num_threads(), "settings": asdict(settings)}
+            made |= {"precision": precision, "threads": torch.get_num_threads(), "settings": asdict(settings)}
             kept[key] = about | make(about, settings) | made | {"digest": current}
             write_kept(path, in_order())
             announce(told(kept[key]))

@@ -19,7 +19,7 @@ from helpers import augmentation, nuisances, scenes, sentences, things
 from helpers.datasets import Pictures
 from helpers.things import SHAPES, TEXTURES
 from whatchanged import alignment, geometry, structure, training
-from whatchanged.devices import device
+from whatchanged.devices import device, precision
 from whatchanged.images import gray, resized, shrink
 from whatchanged.models import dbt_resnet50
 from whatchanged.training import feeding, losses, recipe
@@ -240,7 +240,16 @@ def climb(
     def make(about: dict[str, Any], settings: Rung) -> dict[str, float]:
         return trained(settings, about["seed"])
 
-    return keep_all(path, wanted, make, digest=current_digest, order=list(known), announce=announce, told=_told)
+    return keep_all(
+        path,
+        wanted,
+        make,
+        digest=current_digest,
+        precision=precision(),
+        order=list(known),
+        announce=announce,
+        told=_told,
+    )
 
 
 def expectation(kept: Sequence[dict[str, Any]], name: str = LIVE) -> tuple[float, float]:

@@ -160,7 +160,9 @@ def measure(
     def make(about: dict[str, Any], division: Division) -> dict[str, float]:
         return divided_accuracy(division, about["seed"], walls)
 
-    return keep_all(path, wanted, make, digest=division_digest, order=list(known), announce=announce, told=_told)
+    return keep_all(
+        path, wanted, make, digest=division_digest, precision="fp32", order=list(known), announce=announce, told=_told
+    )
 
 
 def _told(record: dict[str, Any]) -> str:
