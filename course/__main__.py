@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from importlib import import_module
 from pathlib import Path
 
 from course import address, notebooks, running, website
@@ -178,19 +177,24 @@ def _add_ablation(commands) -> None:
         " and keep what each reaches in notebooks/results/NN_ablation.json. What is kept and current is not trained"
         " again, so that a run that was stopped goes on; a change of code or settings makes it stale.",
     )
-    ablation.add_argument("notebook", choices=tuple(_ABLATIONS), metavar="NN", help="the notebook, 04 or 05")
+    ablation.add_argument("notebook", choices=("04", "05"), metavar="NN", help="the notebook, 04 or 05")
     ablation.add_argument("--rows", nargs="+", default=[], metavar="NAME", help="as 'no ITM' (all)")
     ablation.add_argument("--seeds", nargs="+", type=int, default=[], metavar="N", help="a training each (all kept)")
     ablation.set_defaults(run=_ablation)
 
 
-_ABLATIONS = {"04": "course.branches", "05": "course.ablation"}
-
-
 def _ablation(options: argparse.Namespace) -> int:
-    module = import_module(_ABLATIONS[options.notebook])
-    kept = module.ablate(names=options.rows, seeds=options.seeds or module.ABLATION_SEEDS)
-    print(f"{count(len(kept), 'training')} in {module.ABLATION_FILE}")
+    if options.notebook == "04":
+        from course import branches
+
+        path = branches.DESIGNS_FILE
+        kept = branches.compare_designs(names=options.rows, seeds=options.seeds or branches.DESIGN_SEEDS)
+    else:
+        from course import ablation
+
+        path = ablation.ABLATION_FILE
+        kept = ablation.ablate(names=options.rows, seeds=options.seeds or ablation.ABLATION_SEEDS)
+    print(f"{count(len(kept), 'training')} in {path}")
     return 0
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from course import worlds
-from course.kept_results import KEPT_RESULTS, chosen, digest_of, expected, keep_all
+from course.kept_results import KEPT_RESULTS, chosen, digest_of, expected, keep_all, on_torch
 from helpers import nuisances, scenes, sentences, things
 from helpers.evaluation import boxes, captioning, java
 from whatchanged import alignment, clusters, geometry, light, noise, realignment, structure, tolerance, training
@@ -244,7 +244,14 @@ def ablate(
         return ablated(settings, about["seed"])
 
     return keep_all(
-        path, wanted, make, digest=ablation_digest, precision="fp32", order=list(known), announce=announce, told=_told
+        path,
+        wanted,
+        make,
+        digest=ablation_digest,
+        machine=on_torch("fp32"),
+        order=list(known),
+        announce=announce,
+        told=_told,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -19,8 +20,8 @@ from whatchanged.models import dual_attention as dual
 from whatchanged.models import keras_callbacks
 from whatchanged.models.dual_attention import keras
 
-ABLATION_FILE = KEPT_RESULTS / "04_ablation.json"
-ABLATION_SEEDS = (0, 1, 2, 3, 4)
+DESIGNS_FILE = KEPT_RESULTS / "04_ablation.json"
+DESIGN_SEEDS = (0, 1, 2, 3, 4)
 _NEAR = 3  # pixels between the peak of a map and the crack
 
 
@@ -148,11 +149,11 @@ def _code() -> str:
     return digest_of(deciding_code())
 
 
-def ablate(
-    path: Path = ABLATION_FILE,
+def compare_designs(
+    path: Path = DESIGNS_FILE,
     *,
     names: Collection[str] = (),
-    seeds: Sequence[int] = ABLATION_SEEDS,
+    seeds: Sequence[int] = DESIGN_SEEDS,
     announce: Callable[[str], None] = print,
 ) -> list[dict[str, Any]]:
     """Train rows and keep each training at once; see `kept_results.keep_all`.
@@ -173,11 +174,18 @@ def ablate(
     names = chosen(known, names, "row")
     wanted = [({"row": name, "seed": seed}, known[name]) for seed in seeds for name in names]
 
+    device = "gpu" if dual.GPUS else "cpu"
+    machine = {
+        "device": device,
+        "precision": "fp32",
+        "threads": int(os.environ.get("OMP_NUM_THREADS", 0)) or dual.CORES,
+    }
+
     def make(about: dict[str, Any], design: Design) -> dict[str, float]:
         return trained_design(design, about["seed"])
 
     return keep_all(
-        path, wanted, make, digest=design_digest, precision="fp32", order=list(known), announce=announce, told=_told
+        path, wanted, make, digest=design_digest, machine=machine, order=list(known), announce=announce, told=_told
     )
 
 

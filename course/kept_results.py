@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
-import torch
 from matplotlib.figure import Figure
 
 from course.notebooks import NOTEBOOKS
 from helpers import plotting
-from whatchanged.devices import device
 from whatchanged.files import alone, read_json, write_whole
 
 KEPT_RESULTS = NOTEBOOKS / "results"
@@ -91,7 +89,7 @@ def keep_all(
     make: Callable[[dict[str, Any], Any], dict[str, Any]],
     *,
     digest: Callable[[Any], str],
-    precision: str,
+    machine: dict[str, Any],
     order: Sequence[str],
     announce: Callable[[str], None],
     told: Callable[[dict[str, Any]], str],
@@ -104,7 +102,7 @@ def keep_all(
     wanted : of each what names it, first of all its row ("rung" or another word), and its settings, a dataclass.
     make : these two -> what was reached.
     digest : settings -> the hash of them and of the code.
-    precision : of the trainings, as "fp32".
+    machine : where and how was trained, as `on_torch` says it.
     order : of the rows; those that are not in it are left out.
     announce : told of each record as `told` says it.
 
@@ -129,8 +127,7 @@ def keep_all(
             key, current = tuple(about.values()), digest(settings)
             if kept.get(key, {}).get("digest") == current:
                 continue
-            made = {"date": str(date.today()), "processor": processor(), "device": device().type}
-            made |= {"precision": precision, "threads": torch.get_num_threads(), "settings": asdict(settings)}
+            made = {"date": str(date.today()), "processor": processor(), **machine, "settings": asdict(settings)}
             kept[key] = about | make(about, settings) | made | {"digest": current}
             write_kept(path, in_order())
             announce(told(kept[key]))
@@ -142,6 +139,16 @@ def chosen(known: Collection[str], names: Collection[str], word: str) -> list[st
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"there is no {word} {unknown[0]!r}: choose from {', '.join(map(repr, known))}")
     return list(names or known)
+
+
+def on_torch(precision: str | None = None) -> dict[str, Any]:
+    """Device, precision (None is what the device computes in by itself) and threads of a training with torch."""
+    import torch
+
+    from whatchanged import devices
+
+    used = precision or devices.precision()
+    return {"device": devices.device().type, "precision": used, "threads": torch.get_num_threads()}
 
 
 def processor() -> str:

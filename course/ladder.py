@@ -14,12 +14,12 @@ import torch
 from torch import nn
 from torchvision.models.resnet import Bottleneck
 
-from course.kept_results import KEPT_RESULTS, chosen, digest_of, expected, keep_all
+from course.kept_results import KEPT_RESULTS, chosen, digest_of, expected, keep_all, on_torch
 from helpers import augmentation, nuisances, scenes, sentences, things
 from helpers.datasets import Pictures
 from helpers.things import SHAPES, TEXTURES
 from whatchanged import alignment, geometry, structure, training
-from whatchanged.devices import device, precision
+from whatchanged.devices import device
 from whatchanged.images import gray, resized, shrink
 from whatchanged.models import dbt_resnet50
 from whatchanged.training import feeding, losses, recipe
@@ -245,7 +245,7 @@ def climb(
         wanted,
         make,
         digest=current_digest,
-        precision=precision(),
+        machine=on_torch(),
         order=list(known),
         announce=announce,
         told=_told,

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from course.kept_results import KEPT_RESULTS, chosen, digest_of, keep_all
+from course.kept_results import KEPT_RESULTS, chosen, digest_of, keep_all, on_torch
 from helpers import datasets, evaluation, splits
 from whatchanged import copies, lite0, training
 from whatchanged.devices import device
@@ -24,7 +24,7 @@ from whatchanged.weights import normalized
 
 LEAK_FILE = KEPT_RESULTS / "02_leak.json"
 LEAK_SEEDS = (0, 1, 2)
-SIDE = 64  # pixels of a crop: a photograph of twice the side has four
+CROP_SIDE = 64  # pixels of a crop: a photograph of twice the side has four
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ def divisions() -> dict[str, Division]:
 @lru_cache(1)
 def crops_of(walls: Path) -> tuple[datasets.Pictures, np.ndarray]:
     """Four crops of each photograph, (4 n, 64, 64, 3), and of which group of near-duplicates each is, int (4 n,)."""
-    photographs = datasets.defect_images(walls, 2 * SIDE, strict=False).in_memory()
-    corners = [np.s_[:, y : y + SIDE, x : x + SIDE] for y in (0, SIDE) for x in (0, SIDE)]
+    photographs = datasets.defect_images(walls, 2 * CROP_SIDE, strict=False).in_memory()
+    corners = [np.s_[:, y : y + CROP_SIDE, x : x + CROP_SIDE] for y in (0, CROP_SIDE) for x in (0, CROP_SIDE)]
     crops = np.concatenate([photographs.images[corner] for corner in corners])
     groups = np.tile(splits.near_duplicates(photographs.images).of, len(corners))
     return datasets.Pictures(crops, np.tile(photographs.labels, len(corners)), photographs.names), groups
@@ -121,7 +121,7 @@ def dividing_code() -> list[Any]:
 
 def division_digest(division: Division) -> str:
     """The hash of that code and of these settings."""
-    return digest_of([], [_code(), SIDE, asdict(division)])
+    return digest_of([], [_code(), CROP_SIDE, asdict(division)])
 
 
 @lru_cache(1)
@@ -161,7 +161,14 @@ def measure(
         return divided_accuracy(division, about["seed"], walls)
 
     return keep_all(
-        path, wanted, make, digest=division_digest, precision="fp32", order=list(known), announce=announce, told=_told
+        path,
+        wanted,
+        make,
+        digest=division_digest,
+        machine=on_torch("fp32"),
+        order=list(known),
+        announce=announce,
+        told=_told,
     )
 
 

@@ -23,7 +23,7 @@ PLUMBING |= {"helpers.evaluation.scores"}
 
 @pytest.fixture(scope="module")
 def kept():
-    return read_kept(branches.ABLATION_FILE)
+    return read_kept(branches.DESIGNS_FILE)
 
 
 def test_each_row_is_a_part_of_the_network():
@@ -69,7 +69,7 @@ def test_the_command_refuses_a_row_that_there_is_not(capsys):
 
 def test_what_is_kept_is_complete_and_current(kept):
     """Where this fails: `python -m course ablation 04` trains what is missing or stale."""
-    wanted = {(name, seed) for name in ROWS for seed in branches.ABLATION_SEEDS}
+    wanted = {(name, seed) for name in ROWS for seed in branches.DESIGN_SEEDS}
     assert Counter((one["row"], one["seed"]) for one in kept) == dict.fromkeys(wanted, 1)
     for one in kept:
         assert one["settings"] == asdict(ROWS[one["row"]])
